@@ -1,0 +1,1 @@
+"""The tests, in the places of what they test."""
