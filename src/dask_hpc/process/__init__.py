@@ -1,0 +1,1 @@
+"""Commands as values, and what runs them: here, over ssh, in tests."""
