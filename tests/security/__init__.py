@@ -1,0 +1,1 @@
+"""Tests of certificates and of their files."""
