@@ -1,0 +1,1 @@
+"""Batch systems: what to ask, how to read the answer, and who asks."""

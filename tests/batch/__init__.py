@@ -1,0 +1,1 @@
+"""Batch systems: what is asked, and how the answer is read."""
