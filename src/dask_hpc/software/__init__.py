@@ -1,0 +1,1 @@
+"""Software environments: what a command runs in."""
