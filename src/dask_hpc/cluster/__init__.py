@@ -1,0 +1,1 @@
+"""What a cluster is: its spec (wanted), its record (existing), its command lines."""

@@ -1,0 +1,64 @@
+"""The jobs of a cluster: which program each runs, and with what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dask_hpc.batch.model import JobSpec
+from dask_hpc.batch.script import Program, job_body
+from dask_hpc.cluster.directory import ClusterDirectory
+
+if TYPE_CHECKING:
+    from dask_hpc.batch.model import Resources, Tag
+    from dask_hpc.batch.system import JobVariables
+    from dask_hpc.cluster.spec import ClusterSpec
+
+# Must be set before Python starts: one hash seed for all workers, memory given back to the
+# system, and one thread each for libraries that would take the whole node.
+# https://docs.dask.org/en/stable/configuration.html (distributed.nanny.pre-spawn-environ)
+_ENVIRONMENT = {
+    "PYTHONHASHSEED": "6640",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+def worker_job(spec: ClusterSpec, variables: JobVariables, *, tag: Tag) -> JobSpec:
+    """Return a job that brings workers."""
+    return _job(spec, variables, tag=tag, module="dask_hpc.boot.workers", resources=spec.worker)
+
+
+def scheduler_job(spec: ClusterSpec, variables: JobVariables, *, tag: Tag) -> JobSpec:
+    """Return the job in which the scheduler and its controller live."""
+    return _job(
+        spec, variables, tag=tag, module="dask_hpc.boot.scheduler", resources=spec.scheduler
+    )
+
+
+def _job(
+    spec: ClusterSpec,
+    variables: JobVariables,
+    *,
+    tag: Tag,
+    module: str,
+    resources: Resources,
+) -> JobSpec:
+    directory = ClusterDirectory(spec.directory)
+    program = Program(
+        argv=(spec.python, "-m", module, "--directory", str(directory.path)),
+        prologue=spec.prologue,
+        environment=_ENVIRONMENT,
+        python_path=directory.code,
+    )
+    body = job_body(
+        program, variables, tag=tag, records=directory.jobs, walltime=resources.walltime
+    )
+    return JobSpec(
+        tag=tag,
+        resources=resources,
+        body=body,
+        log=str(directory.logs / f"{tag}.{{index}}.log"),
+        comment=f"dask-hpc {spec.name}",
+    )

@@ -1,0 +1,142 @@
+"""A cluster's directory: where each thing of a cluster lies, and how it is made and removed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import dask_hpc
+from dask_hpc import _envvars
+from dask_hpc._files import check_private, make_private_directory, remove_tree
+from dask_hpc.errors import ClusterExists, ClusterNotFound, ConfigError
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterDirectory:
+    """The paths of one cluster."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """What exists: address, process, job."""
+        return self.path / "record.json"
+
+    @property
+    def spec(self) -> Path:
+        """What is wanted: read by the jobs."""
+        return self.path / "spec.json"
+
+    @property
+    def journal(self) -> Path:
+        """What the controller did, and why."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def tls(self) -> Path:
+        """Certificates and keys."""
+        return self.path / "tls"
+
+    @property
+    def jobs(self) -> Path:
+        """Start and end records."""
+        return self.path / "jobs"
+
+    @property
+    def logs(self) -> Path:
+        """What the jobs printed."""
+        return self.path / "logs"
+
+    @property
+    def code(self) -> Path:
+        """The copy of this package that jobs import."""
+        return self.path / "lib"
+
+    @property
+    def dashboard(self) -> Path:
+        """The dashboard's socket."""
+        return self.path / "dashboard.sock"
+
+    def create(self) -> None:
+        """Make the directory with all its rooms.
+
+        Raises
+        ------
+        ClusterExists
+            If it is there already.
+        SecurityError
+            If others may look into the place where it should be.
+        """
+        make_private_directory(self.path.parent.parent)
+        make_private_directory(self.path.parent)
+        try:
+            self.path.mkdir(mode=0o700)
+        except FileExistsError:
+            raise ClusterExists(
+                f"a cluster named {self.path.name!r} exists",
+                hint=f"dask-hpc status {self.path.name}, or dask-hpc down {self.path.name}",
+            ) from None
+        try:
+            for room in (self.tls, self.jobs, self.logs):
+                room.mkdir(mode=0o700)
+            self._copy_code()
+        except BaseException:
+            self.remove()
+            raise
+
+    def remove(self) -> None:
+        """Remove everything, keys first."""
+        remove_tree(self.tls)
+        remove_tree(self.path)
+
+    def check(self) -> None:
+        """Refuse a directory that is not there, or not ours alone."""
+        if not self.path.is_dir():
+            raise ClusterNotFound(
+                f"there is no cluster named {self.path.name!r}",
+                hint="dask-hpc ls lists those that exist",
+            )
+        check_private(self.path)
+
+    def _copy_code(self) -> None:
+        # All of it: the copy hides a whole installation, whose names the user's modules may import.
+        # Not shutil.copytree: it copies modes, too, and those of an installation may be read-only.
+        package = Path(dask_hpc.__file__).parent
+        for source in (*package.rglob("*.py"), *package.rglob("*.yaml")):
+            place = source.relative_to(package)
+            copy = self.code / package.name / place
+            for folder in reversed(copy.relative_to(self.path).parents):
+                (self.path / folder).mkdir(mode=0o700, exist_ok=True)
+            copy.touch(mode=0o600)
+            copy.write_bytes(source.read_bytes())
+
+
+def check_name(name: str) -> str:
+    """Return the name if it can be a cluster's.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot: it becomes the name of a directory and part of the names of jobs.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise ConfigError(
+            f"cluster name {name!r} cannot be used",
+            hint="up to 40 small letters, digits, '-' and '_', as in climate-2",
+        )
+    return name
+
+
+def directory_of(name: str) -> ClusterDirectory:
+    """Return the directory of the cluster of this name, which may not exist."""
+    return ClusterDirectory(_envvars.home() / "clusters" / check_name(name))
+
+
+def directories() -> tuple[ClusterDirectory, ...]:
+    """Return the directory of every cluster there is, in the order of their names."""
+    place = _envvars.home() / "clusters"
+    found = sorted(place.iterdir()) if place.is_dir() else []
+    return tuple(ClusterDirectory(path) for path in found if path.is_dir())

@@ -1,0 +1,104 @@
+"""A cluster as it exists: what is needed to reach it, on disk and for others to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dask_hpc import _hosts
+from dask_hpc._files import read_record, write_record
+from dask_hpc._hosts import ProcessMark
+from dask_hpc.batch.model import JobId, Tag
+from dask_hpc.cluster.directory import ClusterDirectory, directories
+from dask_hpc.cluster.spec import ClusterSpec, Home
+from dask_hpc.errors import ClusterNotFound, HPCError
+
+
+class ClusterState(StrEnum):
+    """What a record says of its cluster."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterRecord:
+    """What exists of a cluster. Times are seconds since the epoch.
+
+    ``tag`` is the name of the scheduler's own job and ``job`` its id; both are empty for a
+    scheduler inside a program. ``nonce`` is new at every start: an address without the right one
+    belongs to somebody else by now.
+    """
+
+    name: str
+    site: str
+    home: Home
+    state: ClusterState
+    created: float
+    tag: Tag = Tag("")
+    job: JobId = JobId("")
+    address: str = ""
+    nonce: str = ""
+    process: ProcessMark | None = None
+    end_time: float | None = None
+    reason: str = ""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the scheduler ended without saying so, as far as this machine can tell."""
+        if self.state is not ClusterState.RUNNING or self.process is None:
+            return False
+        return _hosts.is_alive(self.process) is False
+
+
+def read_cluster(directory: ClusterDirectory) -> ClusterRecord:
+    """Return what exists of a cluster.
+
+    Raises
+    ------
+    ClusterNotFound
+        If there is no such cluster.
+    """
+    directory.check()
+    try:
+        return read_record(directory.record, ClusterRecord)
+    except FileNotFoundError:
+        raise ClusterNotFound(
+            f"{directory.path} holds no record",
+            hint=f"its start was cut off: dask-hpc down {directory.path.name} removes it",
+        ) from None
+
+
+def write_cluster(directory: ClusterDirectory, record: ClusterRecord) -> None:
+    """Replace the record."""
+    write_record(directory.record, record)
+
+
+def read_spec(directory: ClusterDirectory) -> ClusterSpec:
+    """Return what is wanted of a cluster.
+
+    Raises
+    ------
+    ClusterNotFound
+        If there is no such cluster.
+    """
+    directory.check()
+    try:
+        return read_record(directory.spec, ClusterSpec)
+    except FileNotFoundError:
+        raise ClusterNotFound(f"{directory.path} holds no spec") from None
+
+
+def clusters() -> dict[str, ClusterRecord]:
+    """Return the record of every cluster of this user, by name.
+
+    Clusters are kept in ``$DASK_HPC_HOME/clusters``; one that cannot be read is left out.
+    """
+    found = {}
+    for directory in directories():
+        try:
+            found[directory.path.name] = read_cluster(directory)
+        except (HPCError, OSError):
+            continue
+    return found
