@@ -1,0 +1,1 @@
+"""Who keeps a cluster alive. It knows no Dask."""
