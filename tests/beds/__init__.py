@@ -1,0 +1,1 @@
+"""Real systems for tests: scripts that start them, and a typed handle for each."""

@@ -1,0 +1,197 @@
+"""Fixtures for every test: real systems, private places, other users; a watch on what is left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar, get_args
+
+import pytest
+
+from tests.beds.beds import SESSION_VARIABLE, Bed, Name, SlurmBed, SshBed
+from tests.beds.session import Beds, end_leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+_BEDS = pytest.StashKey[Beds]()
+_SESSION = pytest.StashKey[str]()
+_NAMES: tuple[Name, ...] = get_args(Name)
+_Kind = TypeVar("_Kind", bound=Bed)
+
+
+class OtherUser(Protocol):
+    """Runs a command as a user who owns nothing."""
+
+    def __call__(self, *argv: str | Path, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+        """Return what the command said; its environment is empty but for PATH."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_BEDS] = Beds()
+    config.stash[_SESSION] = os.environ[SESSION_VARIABLE] = uuid.uuid4().hex
+
+
+# beds --------------------------------------------------------------------------------------------
+
+
+def _beds_of(item: pytest.Item) -> list[Name]:
+    """Return the beds that a test needs, by its marker or by its fixtures."""
+    wanted = {name for mark in item.iter_markers("bed") for name in mark.args}
+    if unknown := wanted.difference(_NAMES):
+        raise pytest.UsageError(f"{item.nodeid}: no such bed: {', '.join(sorted(unknown))}")
+    wanted.update(getattr(item, "fixturenames", ()))
+    return [name for name in _NAMES if name in wanted]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, object, object]:
+    for item in items:
+        for name in _beds_of(item):
+            if name not in {bed for mark in item.iter_markers("bed") for bed in mark.args}:
+                item.add_marker(pytest.mark.bed(name))
+            if name not in getattr(item, "fixturenames", ()):
+                item.fixturenames = [*item.fixturenames, name]  # type: ignore[attr-defined]  # of Function
+    result = yield  # pytest selects by marker, and brings those of one fixture together
+    # The fast ones first; then those of one bed together.
+    items.sort(key=lambda item: [_NAMES.index(name) for name in _beds_of(item)])
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    # Not in a fixture: the first start installs packages, for which no test's time limit is meant.
+    for name in _beds_of(item):
+        item.config.stash[_BEDS].prepare(name)
+        item.user_properties.append(("bed", name))
+    return (yield)
+
+
+def _bed(config: pytest.Config, name: Name, kind: type[_Kind]) -> _Kind:
+    attempt = config.stash[_BEDS].prepare(name)
+    if failure := attempt.failure:
+        if failure.possible and os.environ.get("CI"):
+            pytest.fail(f"bed {name}: {failure}", pytrace=False)
+        pytest.skip(f"bed {name}: {failure}")
+    assert isinstance(attempt.bed, kind)
+    return attempt.bed
+
+
+@pytest.fixture(scope="session")
+def data(pytestconfig: pytest.Config) -> Bed:
+    """The data set of the examples, on this machine's disk."""
+    return _bed(pytestconfig, "data", Bed)
+
+
+@pytest.fixture(scope="session")
+def slurm(pytestconfig: pytest.Config) -> Iterator[SlurmBed]:
+    """A Slurm on this machine, which our code in this process and its children finds."""
+    bed = _bed(pytestconfig, "slurm", SlurmBed)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in bed.environ.items():
+            patch.setenv(name, value)
+        yield bed
+
+
+@pytest.fixture(scope="session")
+def slurm_net(pytestconfig: pytest.Config) -> SlurmBed:
+    """A Slurm of separate hosts, whose nodes have no Slurm commands; `SlurmBed.run` reaches it."""
+    return _bed(pytestconfig, "slurm_net", SlurmBed)
+
+
+@pytest.fixture(scope="session")
+def sshd(pytestconfig: pytest.Config) -> SshBed:
+    """SSH servers of several kinds."""
+    return _bed(pytestconfig, "sshd", SshBed)
+
+
+# what is left ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Fail the last test if any test left a process or a job behind."""
+    yield
+    left = [
+        *pytestconfig.stash[_BEDS].leftover_jobs(),
+        *end_leftovers(pytestconfig.stash[_SESSION]),
+    ]
+    if left:
+        pytest.fail("\n".join(["left by the tests, and ended now:", *left]), pytrace=False)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    session.config.stash[_BEDS].stop()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    lines = [*config.stash[_BEDS].summary(), *_ring_times(terminalreporter)]
+    if lines:
+        terminalreporter.section("beds and rings")
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
+def _ring_times(reporter: pytest.TerminalReporter) -> Iterator[str]:
+    """Say how long the tests with each bed took, and those without any."""
+    seconds: dict[str, list[float]] = {}
+    for report in (report for reports in reporter.stats.values() for report in reports):
+        if isinstance(report, pytest.TestReport):
+            beds = [name for name in _NAMES if ("bed", name) in report.user_properties]
+            seconds.setdefault(" and ".join(beds) or "unit", []).append(report.duration)
+    for ring, durations in seconds.items():
+        yield f"tests, {ring}: {sum(durations):.1f} s"
+
+
+# places and people -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_real_home() -> Iterator[None]:
+    """Keep every test away from the clusters of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="dh") as path:
+        patch.setenv("DASK_HPC_HOME", f"{path}/h")
+        yield
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A private DASK_HPC_HOME; its path is short, for it holds unix sockets."""
+    path = Path(tempfile.mkdtemp(prefix="dh", dir="/tmp"))
+    monkeypatch.setenv("DASK_HPC_HOME", str(path))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def weird_path(tmp_path: Path) -> Path:
+    """A directory whose name breaks whoever quotes carelessly."""
+    path = tmp_path / 'it\'s a "weird" $HOME `id` & ünï;码 *'
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def other_user() -> OtherUser:
+    """A way to run a command as the user nobody."""
+    if os.geteuid():
+        pytest.skip("only root can become another user")
+
+    def run(*argv: str | Path, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+        become = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--reset-env"]
+        return subprocess.run(
+            [*become, "--", *map(str, argv)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
