@@ -1,0 +1,128 @@
+"""The other end of the controller's service, for whoever holds a cluster's certificates."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from distributed import rpc
+from distributed.comm import parse_host_port
+
+from dask_hpc import errors
+from dask_hpc._files import from_json
+from dask_hpc.cluster.record import ClusterState, read_cluster, read_spec
+from dask_hpc.controller.report import Decision, Report
+from dask_hpc.engine.tls import cluster_security
+from dask_hpc.errors import ControllerUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from dask_hpc.cluster.directory import ClusterDirectory
+    from dask_hpc.controller.adaptive import Bounds
+
+_KNOCK = 1.0  # seconds without an answer until it is seen whether anybody listens
+_SLACK = 2.0  # seconds: connecting says more about what is wrong than giving up does
+
+
+class ControllerClient:
+    """What can be asked of a controller."""
+
+    def __init__(self, scheduler: Any) -> None:
+        self._scheduler = scheduler
+
+    async def scale(self, jobs: int) -> Report:
+        """Want this many jobs.
+
+        Raises
+        ------
+        BatchError
+            If the batch system refused them.
+        """
+        return _report(await self._scheduler.hpc_scale(jobs=jobs))
+
+    async def adapt(self, bounds: Bounds) -> Report:
+        """Want as many jobs as the work asks for, between bounds."""
+        answer = await self._scheduler.hpc_adapt(
+            minimum=bounds.minimum, maximum=bounds.maximum, interval=bounds.interval
+        )
+        return _report(answer)
+
+    async def report(self) -> Report:
+        """Return what is wanted and what is there."""
+        return _report(await self._scheduler.hpc_status())
+
+    async def decisions(self) -> tuple[Decision, ...]:
+        """Return the last decisions with their reasons, the oldest first."""
+        answer = await self._scheduler.hpc_why()
+        return tuple(from_json(entry, Decision) for entry in answer["decisions"])
+
+    async def shutdown(self) -> tuple[str, ...]:
+        """End jobs and scheduler; return the ids of jobs that had not ended in time."""
+        answer = await self._scheduler.hpc_shutdown()
+        return tuple(answer["left"])
+
+
+@asynccontextmanager
+async def connected(
+    directory: ClusterDirectory, *, seconds: float = 10.0
+) -> AsyncIterator[ControllerClient]:
+    """Give the controller of a cluster, reached by its record, or give it up after some seconds.
+
+    Raises
+    ------
+    ClusterNotFound
+        If there is no such cluster.
+    ControllerUnreachable
+        If its scheduler has not started, has ended, or does not answer.
+    """
+    record, spec = read_cluster(directory), read_spec(directory)
+    name = record.name
+    if record.state is ClusterState.STARTING:
+        raise ControllerUnreachable(
+            f"the scheduler of {name!r} has not started yet", hint=f"dask-hpc status {name}"
+        )
+    if record.state is ClusterState.ENDED or record.is_stale:
+        raise ControllerUnreachable(
+            f"the scheduler of {name!r} has ended: {record.reason or 'its process is gone'}",
+            hint=f"dask-hpc down {name} removes what is left",
+        )
+    security = cluster_security(directory.tls, secure=spec.secure)
+    arguments = security.get_connection_args("client")
+    async with rpc(record.address, timeout=seconds, connection_args=arguments) as scheduler:
+        try:
+            await asyncio.wait_for(_reach(scheduler, record.address), seconds + _SLACK)
+        except (TimeoutError, OSError) as error:
+            raise ControllerUnreachable(
+                f"the scheduler of {name!r} does not answer at {record.address}: {error}",
+                hint=f"dask-hpc down {name} ends what is left of it",
+            ) from error
+        yield ControllerClient(scheduler)
+
+
+async def _reach(scheduler: Any, address: str) -> None:
+    """Return when a scheduler answers; raise `OSError` if nobody does, or nobody is there."""
+    answer = asyncio.ensure_future(scheduler.hpc_status())
+    try:
+        await asyncio.wait({answer}, timeout=_KNOCK)
+        if not answer.done():
+            # distributed tries again for all of its time, also where no process listens.
+            await _knock(address)
+        await answer
+    finally:
+        answer.cancel()
+
+
+async def _knock(address: str) -> None:
+    host, port = parse_host_port(address.rpartition("/")[2])
+    _, writer = await asyncio.open_connection(host, port)
+    writer.close()
+
+
+def _report(answer: dict[str, Any]) -> Report:
+    if refusal := answer.get("refused"):
+        kind = getattr(errors, refusal["kind"], errors.HPCError)
+        raise kind(refusal["message"], hint=refusal["hint"])
+    report: Report = from_json(answer["report"], Report)
+    return report

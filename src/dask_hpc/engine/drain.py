@@ -1,0 +1,93 @@
+"""Take workers out of a cluster without losing a task or a result.
+
+The order matters: no new tasks and results copied first, then the running tasks end, then the
+workers leave. Whatever cannot be handed over is computed again and never counts as a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+from distributed import rpc
+
+from dask_hpc._clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from distributed import Worker
+
+_LEAVE = 2.0  # seconds
+_LOOK = 0.1  # seconds
+_LOOK_FOR_OTHERS = 0.5  # seconds
+_GONE = (OSError, asyncio.TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class DrainRoute:
+    """How to talk to a scheduler and its workers."""
+
+    scheduler: str
+    connection: Mapping[str, Any]
+
+    def to(self, address: str) -> Any:
+        """Return a connection to a server of the cluster."""
+        return rpc(address, connection_args=dict(self.connection))
+
+
+async def drain(route: DrainRoute, workers: Mapping[str, str], *, seconds: float) -> None:
+    """Let running tasks end, move results elsewhere, and leave the cluster.
+
+    Parameters
+    ----------
+    route
+        The cluster.
+    workers
+        The address of each worker, by its name.
+    seconds
+        When to leave all the same. What they are still running is computed again elsewhere.
+    """
+    async with route.to(route.scheduler) as scheduler:
+        with suppress(*_GONE):
+            await asyncio.wait_for(
+                _finish_tasks(route, list(workers), scheduler=scheduler), seconds
+            )
+        with suppress(*_GONE):
+            await asyncio.wait_for(_leave(scheduler, workers), _LEAVE)
+
+
+async def _finish_tasks(route: DrainRoute, names: Collection[str], *, scheduler: Any) -> None:
+    clock = SystemClock()
+    while await scheduler.hpc_leave(names=list(names)):  # meanwhile they go on to work
+        await clock.sleep(_LOOK_FOR_OTHERS)
+    # By name: an address may be that of a worker which is being restarted.
+    # Those that are not retired have nobody to take their results; they are not waited for.
+    retired = await scheduler.retire_workers(names=list(names), remove=False, close_workers=False)
+    await asyncio.gather(*(_until_idle(route, address) for address in retired))
+
+
+async def _until_idle(route: DrainRoute, address: str) -> None:
+    # Not Scheduler.processing: that includes tasks which wait on the worker, and a worker that is
+    # closing gracefully does not begin them any more.
+    count = cloudpickle.dumps(_count_executing)
+    clock = SystemClock()
+    with suppress(OSError):
+        async with route.to(address) as worker:
+            while (await worker.run(function=count))["result"]:
+                await clock.sleep(_LOOK)
+
+
+def _count_executing(dask_worker: Worker) -> int:
+    return len(dask_worker.state.executing) + len(dask_worker.state.long_running)
+
+
+async def _leave(scheduler: Any, workers: Mapping[str, str]) -> None:
+    retired = await scheduler.retire_workers(names=list(workers), remove=True, close_workers=True)
+    # A worker that holds the only copy of something and has no peer is not retired; it leaves as
+    # expected all the same, so that its tasks are not blamed.
+    for address in set(workers.values()) - set(retired):
+        await scheduler.unregister(address=address, stimulus_id="dask-hpc-drain", expected=True)

@@ -1,0 +1,175 @@
+"""The controller beside the scheduler: its eyes and hands there, and its voice over the network."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack, suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+from dask_hpc.batch.watch import watches_of_this_process
+from dask_hpc.cluster.slot import slot_of
+from dask_hpc.controller.adaptive import Bounds
+from dask_hpc.controller.crew import Presence
+from dask_hpc.controller.loop import Controller
+from dask_hpc.engine.drain import DrainRoute, drain
+from dask_hpc.errors import ClusterError, HPCError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from dask_hpc.batch.queue import Queue
+    from dask_hpc.cluster.slot import Slot
+    from dask_hpc.cluster.spec import ClusterSpec
+    from dask_hpc.engine.scheduler import HPCScheduler
+
+logger = logging.getLogger(__name__)
+
+
+class SchedulerCrew:
+    """The workers of a scheduler in this process, by the job that brought them."""
+
+    def __init__(self, scheduler: HPCScheduler, *, drain_seconds: float) -> None:
+        self._scheduler = scheduler
+        self._drain_seconds = drain_seconds
+
+    def present(self) -> Mapping[Slot, Presence]:
+        """Return the jobs that have workers connected."""
+        found: dict[Slot, Presence] = {}
+        for worker in self._scheduler.workers.values():
+            if slot := slot_of(worker.name):
+                before = found.get(slot, Presence(workers=0, idle=True))
+                idle = before.idle and not worker.processing
+                found[slot] = Presence(workers=before.workers + 1, idle=idle)
+        return found
+
+    async def drain(self, slots: Collection[Slot]) -> None:
+        """Let these jobs' workers finish, hand over their results and leave."""
+        leaving = {
+            worker.name: worker.address
+            for worker in self._scheduler.workers.values()
+            if slot_of(worker.name) in slots
+        }
+        route = DrainRoute(self._scheduler.address, self._scheduler.connection_args)
+        await drain(route, leaving, seconds=self._drain_seconds)
+
+    def demand(self) -> int:
+        """Return the number of workers that the work at hand asks for."""
+        return int(self._scheduler.adaptive_target())
+
+
+class ControllerService(SchedulerPlugin):
+    """Runs the controller with the scheduler, and answers whoever holds the certificates.
+
+    The handlers are ``hpc_scale(jobs=)``, ``hpc_adapt(minimum=, maximum=, interval=)``,
+    ``hpc_status()``, ``hpc_why()`` and ``hpc_shutdown()``. An error of ours travels as its words.
+    """
+
+    name = "dask-hpc-controller"
+
+    def __init__(self, spec: ClusterSpec, queue: Queue, *, scheduler: HPCScheduler) -> None:
+        self._spec = spec
+        self._queue = queue
+        self._scheduler = scheduler
+        self._shared = AsyncExitStack()
+        self._controller: Controller | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._left: tuple[str, ...] = ()
+
+    @property
+    def controller(self) -> Controller:
+        """The controller, from the start of the scheduler on."""
+        if self._controller is None:
+            raise ClusterError("the controller has not started")
+        return self._controller
+
+    async def start(self, scheduler: HPCScheduler) -> None:
+        """Start to keep the cluster alive."""
+        watch = await self._shared.enter_async_context(watches_of_this_process().share(self._queue))
+        crew = SchedulerCrew(scheduler, drain_seconds=self._spec.drain_timeout)
+        self._controller = Controller(self._spec, self._queue, watch=watch, crew=crew)
+        scheduler.handlers.update(
+            hpc_scale=self.scale,
+            hpc_adapt=self.adapt,
+            hpc_status=self.status,
+            hpc_why=self.why,
+            hpc_shutdown=self.shutdown,
+        )
+        scheduler.expects_workers = self._expects_workers
+        self._task = asyncio.ensure_future(self._run())
+
+    def _expects_workers(self) -> bool:
+        return self._task is not None and self.controller.report().wanted > 0
+
+    async def _run(self) -> None:
+        """Want what the spec says, then keep it alive. A refusal is in the report."""
+        spec = self._spec
+        with suppress(HPCError):
+            if spec.first_maximum is not None:
+                await self.controller.adapt(
+                    Bounds(minimum=spec.first_jobs, maximum=spec.first_maximum)
+                )
+            elif spec.first_jobs:
+                await self.controller.scale(spec.first_jobs)
+        await self.controller.run()
+
+    def add_worker(self, scheduler: HPCScheduler, worker: str) -> None:  # noqa: ARG002 - distributed calls it so
+        """Look at who has come."""
+        self._look()
+
+    def remove_worker(self, scheduler: HPCScheduler, worker: str, **_: Any) -> None:  # noqa: ARG002 - distributed calls it so
+        """Look at who has gone."""
+        self._look()
+
+    def _look(self) -> None:
+        if self._controller:
+            self._controller.wake()
+
+    async def before_close(self) -> None:
+        """End the jobs before the scheduler is gone; a second call has nothing left to do."""
+        if self._task:
+            task, self._task = self._task, None
+            self._left = await self.controller.stop()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await self._shared.aclose()
+
+    async def scale(self, jobs: int) -> dict[str, Any]:
+        """Want this many jobs."""
+        try:
+            await self.controller.scale(jobs)
+        except HPCError as error:
+            return _refusal(error)
+        return await self.status()
+
+    async def adapt(self, *, minimum: int, maximum: int, interval: float) -> dict[str, Any]:
+        """Want as many jobs as the work asks for, between bounds."""
+        try:
+            await self.controller.adapt(Bounds(minimum=minimum, maximum=maximum, interval=interval))
+        except HPCError as error:
+            return _refusal(error)
+        return await self.status()
+
+    async def status(self) -> dict[str, Any]:
+        """Return the controller's report."""
+        return {"report": asdict(self.controller.report())}
+
+    async def why(self) -> dict[str, Any]:
+        """Return the controller's last decisions."""
+        return {"decisions": [asdict(decision) for decision in self.controller.decisions()]}
+
+    async def shutdown(self) -> dict[str, Any]:
+        """End every job, then this scheduler; return the jobs that had not ended in time."""
+        await self.before_close()
+        asyncio.get_running_loop().call_later(
+            0.1, lambda: asyncio.ensure_future(self._scheduler.close(reason="hpc-shutdown"))
+        )
+        return {"left": list(self._left)}
+
+
+def _refusal(error: HPCError) -> dict[str, Any]:
+    return {"refused": {"kind": type(error).__name__, "message": str(error), "hint": error.hint}}

@@ -1,0 +1,1 @@
+"""Dask's side of a cluster."""
