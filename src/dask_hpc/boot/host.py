@@ -1,0 +1,153 @@
+"""The supervisor of a worker host: one nanny a worker, until all have closed or it must drain."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from distributed import Status
+
+from dask_hpc._clock import SystemClock
+from dask_hpc.boot.forked import QuietWorker
+from dask_hpc.boot.nanny import ForkNanny
+from dask_hpc.boot.trunk import DRAIN_SIGNALS
+from dask_hpc.cluster.slot import worker_name
+from dask_hpc.engine.drain import DrainRoute, drain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from distributed import Security
+
+    from dask_hpc.boot.forked import ForkedWorker
+    from dask_hpc.cluster.slot import Slot
+    from dask_hpc.cluster.spec import ClusterSpec
+
+logger = logging.getLogger("distributed.worker_host")
+
+_MESSAGE = 4096  # bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """Where a worker host stands: its job, the scheduler it reports to, its scratch space.
+
+    ``drain_at`` is when it leaves, in seconds since the epoch, or never.
+    """
+
+    spec: ClusterSpec
+    slot: Slot
+    scheduler: str
+    security: Security
+    scratch: Path
+    drain_at: float | None
+
+
+class Supervisor:
+    """Runs a node's workers: forked by the trunk at the other end of ``control``, else spawned."""
+
+    def __init__(self, post: Post, control: socket.socket | None) -> None:
+        self._post = post
+        self._control = control
+        self._clock = SystemClock()
+        self._workers: dict[str, ForkedWorker] = {}
+        self._asked_to_drain = asyncio.Event()
+        self._nannies = [self._nanny(index) for index in range(post.spec.processes)]
+
+    async def run(self) -> int:
+        """Return the exit status of the host."""
+        self._listen()
+        timer = asyncio.ensure_future(self._drain_in_time())
+        starting = asyncio.gather(*map(self._start, self._nannies))
+        await self._unless_drained(starting)
+        ending = asyncio.gather(*(nanny.finished() for nanny in self._nannies))
+        await self._unless_drained(ending)
+        timer.cancel()
+        await self._leave()
+        await asyncio.gather(*(nanny.close(timeout=1) for nanny in self._nannies))
+        if self._asked_to_drain.is_set():
+            return 0
+        gave_up = any(nanny.gave_up for nanny in self._nannies)
+        return int(gave_up or not any(starting.result()))
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._control:
+            loop.add_reader(self._control, self._receive, self._control)
+            return
+        for number in DRAIN_SIGNALS:
+            loop.add_signal_handler(number, self._asked_to_drain.set)
+
+    def _nanny(self, index: int) -> ForkNanny:
+        spec = self._post.spec
+        return ForkNanny(
+            functools.partial(self._fork, control=self._control) if self._control else None,
+            self._post.scheduler,
+            worker_class=QuietWorker,
+            name=worker_name(self._post.slot, index),
+            nthreads=spec.threads,
+            memory_limit=spec.memory_limit,
+            local_directory=str(self._post.scratch),
+            death_timeout=spec.death_timeout,
+            security=self._post.security,
+            interface=spec.interface,
+            port=spec.ports,
+            worker_port=spec.ports or 0,
+            host="127.0.0.1" if spec.loopback else None,
+        )
+
+    def _fork(
+        self, worker: ForkedWorker, channel: socket.socket, *, control: socket.socket
+    ) -> None:
+        """Ask the trunk for a process that reads its specification from a channel."""
+        name = worker.nanny.name
+        self._workers[name] = worker
+        socket.send_fds(control, [name.encode()], [channel.fileno()])
+
+    def _receive(self, control: socket.socket) -> None:
+        """Act on a message from the trunk."""
+        message = json.loads(control.recv(_MESSAGE))
+        if "drain" in message:
+            self._asked_to_drain.set()
+        elif "pid" in message:
+            self._workers[message["name"]].forked(message["pid"])
+        else:
+            self._workers[message["name"]].exited(message["status"])
+
+    async def _drain_in_time(self) -> None:
+        if self._post.drain_at is None:
+            return
+        await self._clock.sleep(max(0.0, self._post.drain_at - self._clock.time()))
+        logger.info("the job's walltime ends soon: draining")
+        self._asked_to_drain.set()
+
+    async def _unless_drained(self, future: asyncio.Future[Any]) -> None:
+        """Wait for a future or the order to drain, whichever comes first."""
+        order: asyncio.Future[Any] = asyncio.ensure_future(self._asked_to_drain.wait())
+        await asyncio.wait({future, order}, return_when=asyncio.FIRST_COMPLETED)
+        order.cancel()
+
+    async def _start(self, nanny: ForkNanny) -> bool:
+        """Start a nanny; return whether that worked."""
+        try:
+            await nanny
+        except Exception:
+            logger.exception("worker %s did not start", nanny.name)
+            await nanny.close(timeout=1)
+        return bool(nanny.status == Status.running)
+
+    async def _leave(self) -> None:
+        """Drain the workers that are still running, and restart none of them."""
+        running = [nanny for nanny in self._nannies if nanny.status == Status.running]
+        if not running:
+            return
+        for nanny in running:
+            nanny.status = Status.closing_gracefully
+        route = DrainRoute(self._post.scheduler, running[0].connection_args)
+        addresses = {nanny.name: nanny.worker_address for nanny in running}
+        await drain(route, addresses, seconds=self._post.spec.drain_timeout)

@@ -1,0 +1,1 @@
+"""Starts tasks on the nodes of an allocation."""

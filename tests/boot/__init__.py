@@ -1,0 +1,1 @@
+"""The programs that jobs run, against a real scheduler with encryption."""
