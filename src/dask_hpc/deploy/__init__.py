@@ -1,0 +1,1 @@
+"""What the user holds: `HPCCluster`, and the start and end of a cluster behind it."""

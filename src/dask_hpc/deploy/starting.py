@@ -1,0 +1,168 @@
+"""The start of a cluster: its directory, its keys, and its scheduler in a job of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dask_hpc._clock import SystemClock
+from dask_hpc._files import read_tail, write_record
+from dask_hpc.batch.model import JobId, JobState
+from dask_hpc.cluster.commands import scheduler_job
+from dask_hpc.cluster.directory import ClusterDirectory
+from dask_hpc.cluster.jobrecords import JobRecords
+from dask_hpc.cluster.record import ClusterRecord, ClusterState, read_cluster, write_cluster
+from dask_hpc.cluster.slot import Slot, new_tag
+from dask_hpc.engine.start import queue_of
+from dask_hpc.errors import BatchError, JobFailed, StartTimeout
+from dask_hpc.security.certificates import create_certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dask_hpc._clock import Clock
+    from dask_hpc.batch.model import JobStatus
+    from dask_hpc.cluster.spec import ClusterSpec
+
+_LOOK = 0.2  # seconds between looks at the files
+_ASK = 2.0  # seconds between questions to the queue, growing
+_ASK_MOST = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartProgress:
+    """Where the scheduler's own job is."""
+
+    job: JobId
+    status: JobStatus | None = None
+    has_begun: bool = False
+
+
+def prepare(spec: ClusterSpec) -> ClusterDirectory:
+    """Make the directory of a cluster with all that its jobs need.
+
+    Raises
+    ------
+    ClusterExists
+        If the name is in use.
+    """
+    directory = ClusterDirectory(spec.directory)
+    directory.create()
+    try:
+        if spec.secure:
+            create_certificates(directory.tls, name=spec.name)
+        write_record(directory.spec, spec)
+    except BaseException:
+        directory.remove()
+        raise
+    return directory
+
+
+async def submit_scheduler(spec: ClusterSpec) -> ClusterRecord:
+    """Submit the job of a cluster's scheduler, after its directory was prepared.
+
+    Raises
+    ------
+    BatchError
+        If the job was refused. The directory is gone then.
+    """
+    directory = prepare(spec)
+    record = ClusterRecord(
+        name=spec.name,
+        site=spec.site,
+        home=spec.home,
+        state=ClusterState.STARTING,
+        created=SystemClock().time(),
+        tag=new_tag(spec.name),
+    )
+    write_cluster(directory, record)
+    queue = queue_of(spec)
+    try:
+        ids = await queue.submit(scheduler_job(spec, queue.system.variables, tag=record.tag))
+    except BatchError as error:
+        if not error.transient:
+            directory.remove()
+        raise
+    return replace(record, job=ids[0])
+
+
+async def wait_for_scheduler(
+    spec: ClusterSpec,
+    submitted: ClusterRecord,
+    *,
+    seconds: float | None = None,
+    progress: Callable[[StartProgress], None] = lambda _: None,
+) -> ClusterRecord:
+    """Wait until a scheduler's job has written its address; return the record with it.
+
+    Raises
+    ------
+    JobFailed
+        If the job ended instead, with the end of its log.
+    StartTimeout
+        If it took longer than ``seconds``. The job goes on.
+    """
+    clock: Clock = SystemClock()
+    directory = ClusterDirectory(spec.directory)
+    start = _Start(spec, submitted, clock=clock)
+    deadline = None if seconds is None else clock.monotonic() + seconds
+    while True:
+        record = read_cluster(directory)
+        if record.address:
+            return record
+        progress(await start.look())
+        if deadline is not None and clock.monotonic() >= deadline:
+            raise StartTimeout(
+                f"the scheduler of {spec.name!r} did not start in {seconds:.0f} s",
+                hint=f"it goes on: dask-hpc status {spec.name}, or dask-hpc down {spec.name}",
+            )
+        await clock.sleep(_LOOK)
+
+
+class _Start:
+    """The job of a scheduler, while it has no address: files often, the queue now and then."""
+
+    def __init__(self, spec: ClusterSpec, submitted: ClusterRecord, *, clock: Clock) -> None:
+        directory = ClusterDirectory(spec.directory)
+        self._slot = Slot(submitted.tag, 0)
+        self._job = submitted.job
+        self._log = directory.logs / f"{self._slot}.log"
+        self._records = JobRecords(directory.jobs)
+        self._queue = queue_of(spec)
+        self._clock = clock
+        self._status: JobStatus | None = None
+        self._pause, self._next = _ASK, clock.monotonic() + 1.0
+
+    async def look(self) -> StartProgress:
+        """Return where the job is; raise `JobFailed` if it is over."""
+        self._records.refresh()
+        if end := self._records.ends.get(self._slot):
+            raise self._failed(f"exit code {end.code}")
+        begun = self._slot in self._records.starts
+        if not begun and self._clock.monotonic() >= self._next:
+            await self._ask()
+        return StartProgress(job=self._job, status=self._status, has_begun=begun)
+
+    async def _ask(self) -> None:
+        self._pause = min(self._pause * 1.5, _ASK_MOST)
+        self._next = self._clock.monotonic() + self._pause
+        try:
+            found = await self._queue.status([self._slot.tag])
+        except BatchError as error:
+            if error.transient:
+                return
+            raise
+        for status in found.values():
+            self._status = status
+            if status.state.is_final and status.state is not JobState.LOST:
+                raise self._failed(status.plain_reason or status.reason or status.state)
+
+    def _failed(self, how: str) -> JobFailed:
+        tail = read_tail(self._log)
+        message = f"the scheduler's job {self._job} ended before it started: {how}"
+        return JobFailed(
+            f"{message}\n{tail}" if tail else message,
+            job=self._job,
+            log_tail=tail,
+            hint=f"its log is {self._log}; dask-hpc down {self._slot.tag.rpartition('-')[0]}",
+        )

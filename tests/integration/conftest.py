@@ -1,0 +1,5 @@
+"""Sites with real jobs."""
+
+from tests.integration.places import place
+
+__all__ = ["place"]
