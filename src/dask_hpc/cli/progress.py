@@ -1,0 +1,70 @@
+"""A cluster on its way, told as it happens: the queue's reason, the estimate, the workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dask_hpc._clock import SystemClock
+from dask_hpc._units import format_seconds
+from dask_hpc.cli.view import summary
+from dask_hpc.cluster.directory import ClusterDirectory
+from dask_hpc.deploy.hope import check_hope
+from dask_hpc.deploy.starting import wait_for_scheduler
+from dask_hpc.engine.client import connected
+
+if TYPE_CHECKING:
+    from dask_hpc.cli.output import Output
+    from dask_hpc.cluster.record import ClusterRecord
+    from dask_hpc.cluster.spec import ClusterSpec
+    from dask_hpc.controller.report import Report
+    from dask_hpc.deploy.starting import StartProgress
+
+_LOOK = 0.5  # seconds
+
+
+async def follow_scheduler(
+    output: Output, spec: ClusterSpec, *, submitted: ClusterRecord
+) -> ClusterRecord:
+    """Wait for the scheduler, saying where its job is; return the record with its address."""
+    with output.waiting("waiting for the scheduler") as line:
+        record = await wait_for_scheduler(
+            spec, submitted, progress=lambda progress: line.update(_words(progress))
+        )
+    output.note(f"scheduler at {record.address}")
+    return record
+
+
+async def follow_workers(output: Output, spec: ClusterSpec) -> Report:
+    """Wait until the first workers that were asked for are there, saying how many are.
+
+    Raises
+    ------
+    JobFailed
+        If no more will come, with the end of the log.
+    """
+    clock = SystemClock()
+    async with connected(ClusterDirectory(spec.directory)) as controller:
+        with output.waiting("waiting for workers") as line:
+            report = await controller.report()
+            while report.workers < spec.first_jobs * spec.workers_per_job:
+                line.update(summary(report))
+                check_hope(report)
+                await clock.sleep(_LOOK)
+                report = await controller.report()
+    output.note(summary(report))
+    return report
+
+
+def _words(progress: StartProgress) -> str:
+    if progress.has_begun:
+        return f"job {progress.job} runs, its scheduler is starting"
+    status = progress.status
+    if status is None:
+        return f"job {progress.job} is in the queue"
+    text = f"job {progress.job} is {status.state}"
+    if reason := status.plain_reason or status.reason:
+        text += f": {reason}"
+    if status.start_estimate:
+        wait = max(0.0, status.start_estimate - SystemClock().time())
+        text += f"; the queue expects a start in {format_seconds(wait)}"
+    return text

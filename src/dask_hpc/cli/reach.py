@@ -1,0 +1,69 @@
+"""How a command gets at clusters: one by name, or all of them at once."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from dask_hpc.cli.view import ClusterView
+from dask_hpc.cluster.directory import directories, directory_of
+from dask_hpc.cluster.record import clusters, read_cluster
+from dask_hpc.engine.client import ControllerClient, connected
+from dask_hpc.errors import ClusterNotFound, ControllerUnreachable, HPCError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from dask_hpc.cluster.directory import ClusterDirectory
+
+
+def existing(name: str) -> ClusterDirectory:
+    """Return the directory of a cluster.
+
+    Raises
+    ------
+    ClusterNotFound
+        If there is none of this name; the hint says the nearest one.
+    """
+    directory = directory_of(name)
+    if directory.path.is_dir():
+        return directory
+    names = [each.path.name for each in directories()]
+    near = difflib.get_close_matches(name, names, n=1)
+    raise ClusterNotFound(
+        f"there is no cluster named {name!r}",
+        hint=f"did you mean {near[0]!r}?" if near else "dask-hpc ls lists those that exist",
+    )
+
+
+@asynccontextmanager
+async def controller_of(name: str) -> AsyncIterator[ControllerClient]:
+    """Give the controller of the cluster of this name."""
+    async with connected(existing(name)) as controller:
+        yield controller
+
+
+async def view_of(name: str) -> ClusterView:
+    """Return a cluster as it is now, whether it answers or not."""
+    directory = existing(name)
+    record = read_cluster(directory)
+    try:
+        async with connected(directory) as controller:
+            return ClusterView(record=record, report=await controller.report())
+    except ControllerUnreachable as error:
+        return ClusterView(record=record, trouble=str(error))
+
+
+async def all_views() -> list[ClusterView]:
+    """Return every cluster, asked at the same time."""
+    names = list(clusters())
+    found = await asyncio.gather(*(view_of(name) for name in names), return_exceptions=True)
+    views = []
+    for view in found:
+        if isinstance(view, ClusterView):
+            views.append(view)
+        elif not isinstance(view, HPCError):  # one that was ended meanwhile is no news
+            raise view
+    return views

@@ -1,0 +1,137 @@
+"""``dask-hpc up``: a cluster in jobs of its own, followed until it computes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dask_hpc.cli.output import reports, resource_options
+from dask_hpc.cli.progress import follow_scheduler, follow_workers
+from dask_hpc.cli.size import wish_of
+from dask_hpc.cluster.commands import scheduler_job, worker_job
+from dask_hpc.cluster.directory import ClusterDirectory
+from dask_hpc.cluster.slot import new_tag
+from dask_hpc.cluster.spec import Home
+from dask_hpc.deploy.ending import end_cluster
+from dask_hpc.deploy.starting import submit_scheduler
+from dask_hpc.engine.start import queue_of
+from dask_hpc.errors import ConfigError, JobFailed
+from dask_hpc.sites.settings import from_options
+from dask_hpc.sites.specs import resolve_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dask_hpc.cli.output import Output
+    from dask_hpc.cli.size import SizeWish
+    from dask_hpc.cluster.spec import ClusterSpec
+    from dask_hpc.sites.layer import Layer
+
+
+_OPEN = (
+    "not encrypted: every user who can reach a port of the scheduler or of a worker can run code "
+    "as you, and read what they send each other"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """What was asked for."""
+
+    site: str | None
+    name: str | None
+    layer: Layer
+    size: SizeWish
+
+
+@click.command()
+@click.argument("site", required=False)
+@click.option("--site", "also_site", metavar="SITE", help="the same as the argument")
+@click.option("--name", metavar="NAME", help="name of the cluster (default: a new one)")
+@click.option("--workers", type=int, metavar="N", help="worker processes to start")
+@click.option("--jobs", type=int, metavar="N", help="worker jobs to start (default: 1)")
+@click.option("--adapt", metavar="MIN:MAX", help="as many workers as the work asks for")
+@click.option("--idle-timeout", metavar="TIME", help="end it after so long without work or client")
+@click.option(
+    "--insecure", is_flag=True, help="no encryption: whoever reaches a port can run code as you"
+)
+@click.option("--dry-run", is_flag=True, help="print the job scripts and submit nothing")
+@click.option("--detach", is_flag=True, help="submit and come back at once")
+@resource_options
+@reports
+def command(output: Output, *, dry_run: bool, detach: bool, **options: Any) -> None:
+    """Start a cluster in a job of its own, on SITE or on the one that is detected here.
+
+    It outlives this command and this session: find it by its name, from a terminal or with
+    HPCCluster.from_name(NAME), and end it with dask-hpc down NAME.
+    """
+    wish = _read(options)
+    if dry_run:
+        asyncio.run(_show_scripts(output, wish))
+        return
+    asyncio.run(_up(output, wish, detach=detach))
+
+
+def _read(options: Mapping[str, Any]) -> _Wish:
+    site, also_site = options["site"], options["also_site"]
+    if site and also_site and site != also_site:
+        raise ConfigError(f"site is both {site!r} and {also_site!r}", hint="name it once")
+    said = {
+        "idle_timeout": options["idle_timeout"],
+        "secure": False if options["insecure"] else None,
+    }
+    layer = from_options(said).over(options["resources"])
+    size = wish_of(workers=options["workers"], jobs=options["jobs"], adapt=options["adapt"])
+    return _Wish(site=site or also_site, name=options["name"], layer=layer, size=size)
+
+
+async def _spec(output: Output, wish: _Wish) -> ClusterSpec:
+    spec = await resolve_spec(
+        wish.layer,
+        site=wish.site,
+        name=wish.name,
+        home=Home.JOB,
+        tell=lambda site: output.note(f"site {site.name}: {site.reason}"),
+    )
+    least, most = wish.size.jobs(spec)
+    return replace(spec, first_jobs=least, first_maximum=most)
+
+
+async def _show_scripts(output: Output, wish: _Wish) -> None:
+    spec = await _spec(output, wish)
+    system = queue_of(spec).system
+    count = max(1, spec.first_jobs)
+    output.write(system.script(scheduler_job(spec, system.variables, tag=new_tag(spec.name))))
+    output.write(system.script(worker_job(spec, system.variables, tag=new_tag(spec.name)), count))
+
+
+async def _up(output: Output, wish: _Wish, *, detach: bool) -> None:
+    spec = await _spec(output, wish)
+    record = await submit_scheduler(spec)
+    output.note(f"{spec.name}: scheduler job {record.job} submitted to {spec.site}")
+    if not spec.secure:
+        output.note(_OPEN)
+    try:
+        if not detach:
+            record = await follow_scheduler(output, spec, submitted=record)
+            await follow_workers(output, spec)
+    except asyncio.CancelledError:
+        output.note(f"detached: {spec.name} goes on")
+        output.note(
+            f"come back with dask-hpc status {spec.name}, end it with dask-hpc down {spec.name}"
+        )
+        return
+    except JobFailed as error:
+        if not error.log_tail:
+            output.note("the log of the job is empty")
+        # Nothing may go on to cost.
+        await end_cluster(ClusterDirectory(spec.directory))
+        raise
+    if output.as_json:
+        output.json(asdict(record))
+        return
+    output.write(f"HPCCluster.from_name({spec.name!r})")
+    output.note(f"see it with dask-hpc status {spec.name}, end it with dask-hpc down {spec.name}")
