@@ -1,4 +1,4 @@
-"""Memory and time as people write them. One rule for each, everywhere."""
+"""Memory, time and numbers of things as people write them. One rule for each, everywhere."""
 
 from __future__ import annotations
 
@@ -98,6 +98,11 @@ def _read_seconds(text: str) -> float | None:
     if not is_known or "".join(part[0] for part in parts) != text or not parts:
         return None
     return sum(float(part[1]) * _SECONDS[part[2].lower()] for part in parts)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``"1 job"`` or ``"2 jobs"``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def format_bytes(amount: int) -> str:

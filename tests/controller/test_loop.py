@@ -602,6 +602,17 @@ async def test_two_clusters_ask_the_batch_system_as_one(tmp_path: Path) -> None:
         assert len(last.argv[3:]) == 1
 
 
+async def test_what_happens_together_is_looked_at_once(world: World) -> None:
+    await world.controller.scale(2)
+    assert await world.serving(2)
+    await world.later(5)
+    before = world.crew.looks
+    for _ in range(100):
+        world.controller.wake()
+        await world.later(0.01)
+    assert world.crew.looks - before <= 12
+
+
 async def test_one_look_that_fails_is_not_the_last(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -59,6 +59,7 @@ class FakeCrew:
         self.draining: set[Slot] = set()
         self.busy: set[Slot] = set()
         self.work = 0
+        self.looks = 0
         self.error: Exception | None = None
         self.drain_error: Exception | None = None
         self.changed: Callable[[], None] = lambda: None
@@ -71,6 +72,7 @@ class FakeCrew:
         system.on_end(self._ended)
 
     def present(self) -> Mapping[Slot, Presence]:
+        self.looks += 1
         if self.error:
             error, self.error = self.error, None
             raise error

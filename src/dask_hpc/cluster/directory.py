@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import dask_hpc
 from dask_hpc import _envvars
 from dask_hpc._files import check_private, make_private_directory, remove_tree
-from dask_hpc.errors import ClusterExists, ClusterNotFound, ConfigError
+from dask_hpc.errors import ClusterExists, ClusterNotFound, ConfigError, SecurityError
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
 
@@ -60,6 +61,10 @@ class ClusterDirectory:
         """The dashboard's socket."""
         return self.path / "dashboard.sock"
 
+    def scratch_of(self, slot: object) -> Path:
+        """Where a job says which directory on its node it spills to, until it has removed that."""
+        return self.jobs / f"{slot}.scratch"
+
     def create(self) -> None:
         """Make the directory with all its rooms.
 
@@ -88,8 +93,12 @@ class ClusterDirectory:
             raise
 
     def remove(self) -> None:
-        """Remove everything, keys first."""
+        """Remove everything, keys first; also what jobs that were killed left on this host."""
         remove_tree(self.tls)
+        for trace in self.jobs.glob("*.scratch"):
+            with suppress(OSError, SecurityError):
+                check_private(trace.readlink())
+                remove_tree(trace.readlink())
         remove_tree(self.path)
 
     def check(self) -> None:

@@ -31,6 +31,15 @@ class JobRecord:
     code: int | None = None
 
 
+def read_end(path: Path, slot: Slot) -> JobRecord | None:
+    """Return the record of one job's end from a directory, if there is one that can be read."""
+    with suppress(FileNotFoundError, ValueError, TypeError):
+        text = (path / f"{slot}.end").read_text(encoding="utf-8")
+        record: JobRecord = from_json(json.loads(text), JobRecord)
+        return record
+    return None
+
+
 class JobRecords:
     """The records of a directory, each read once: they are never changed after their rename."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dask_hpc import _hosts
@@ -10,6 +10,8 @@ from dask_hpc._files import read_record, write_record
 from dask_hpc._hosts import ProcessMark
 from dask_hpc.batch.model import JobId, Tag
 from dask_hpc.cluster.directory import ClusterDirectory, directories
+from dask_hpc.cluster.jobrecords import read_end
+from dask_hpc.cluster.slot import Slot
 from dask_hpc.cluster.spec import ClusterSpec, Home
 from dask_hpc.errors import ClusterNotFound, HPCError
 
@@ -62,12 +64,22 @@ def read_cluster(directory: ClusterDirectory) -> ClusterRecord:
     """
     directory.check()
     try:
-        return read_record(directory.record, ClusterRecord)
+        return _with_end(read_record(directory.record, ClusterRecord), directory)
     except FileNotFoundError:
         raise ClusterNotFound(
             f"{directory.path} holds no record",
             hint=f"its start was cut off: dask-hpc down {directory.path.name} removes it",
         ) from None
+
+
+def _with_end(record: ClusterRecord, directory: ClusterDirectory) -> ClusterRecord:
+    # A scheduler that was killed said nothing; the shell around it may have.
+    if record.state is not ClusterState.ENDED and record.tag:
+        end = read_end(directory.jobs, Slot(record.tag, 0))
+        if end:
+            how = f"its job ended with exit code {end.code}"
+            return replace(record, state=ClusterState.ENDED, reason=how)
+    return record
 
 
 def write_cluster(directory: ClusterDirectory, record: ClusterRecord) -> None:

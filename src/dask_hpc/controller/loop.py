@@ -42,6 +42,8 @@ _LOOK = {  # seconds until the next look while a job is in this phase
     Phase.RUNNING: 15.0,
 }
 _NOTHING_TO_SEE = 60.0
+_SOON = 0.1
+_TOGETHER = 0.1  # seconds: what happens in them is looked at once
 _NAMED = 4  # jobs whose ids a decision spells out
 
 
@@ -89,6 +91,9 @@ class Controller:
                 self._awake.clear()
                 await self._reconcile_safely()
                 await wait_for(self._awake, self._pause(), clock=self._clock)
+                # A look costs 10 µs a job; thousands of workers that come in a minute would
+                # keep the scheduler from everything else.
+                await self._clock.sleep(_TOGETHER)
         finally:
             self._view.watch.unsubscribe(self.wake)
             self._view.close()
@@ -190,20 +195,28 @@ class Controller:
             self._demand_due = now + self._adaptive.bounds.interval
             self._wanted = self._adaptive.look(self._crew.demand(), self._spec.workers_per_job)
 
-    def _snapshot(self) -> Snapshot:
+    @property
+    def _ending(self) -> float:
+        """Seconds before the end of its walltime at which a job is retired."""
         walltime = self._spec.worker.walltime
-        ending = min(self._spec.drain_margin, walltime / 4) if walltime else 0.0
+        return min(self._spec.drain_margin, walltime / 4) if walltime else 0.0
+
+    def _snapshot(self) -> Snapshot:
         return Snapshot(
             jobs=self._view.jobs,
             wanted=self._wanted,
             now=self._clock.time(),
             failures=self._view.failures,
             halted=self._halted,
-            limits=replace(Limits(), ending=ending),
+            limits=replace(Limits(), ending=self._ending),
         )
 
     def _pause(self) -> float:
-        looks = [_LOOK[job.phase] for job in self._view.jobs if job.is_live]
+        live = [job for job in self._view.jobs if job.is_live]
+        looks = [_LOOK[job.phase] for job in live]
+        # Their hosts leave at that moment too: the next ones are asked for in time.
+        now = self._clock.time() + self._ending
+        looks += [max(_SOON, job.end_time - now) for job in live if job.end_time is not None]
         if self._adaptive:
             looks.append(max(0.0, self._demand_due - self._clock.monotonic()))
         return min(looks, default=_NOTHING_TO_SEE)
