@@ -7,10 +7,11 @@ import re
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
+
+from tests.integration.places import run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.integration.places import Place
 
 
@@ -21,12 +22,8 @@ def of_demos() -> list[str]:
     return [line for line in words if "dask-hpc-demo-" in line]
 
 
-def test_it_computes_loses_a_job_gets_over_it_and_leaves_nothing(
-    place: Place, tmp_path: Path
-) -> None:
-    site = () if place.site == "local" else ("--site", place.site)
-    jobs = {job.id for job in place.all_jobs()}
-    done = place.dask_hpc("demo", *site, env={"TMPDIR": "/tmp"}, timeout=100)
+def test_it_computes_loses_a_job_gets_over_it_and_leaves_nothing(local_place: Place) -> None:
+    done = local_place.dask_hpc("demo", timeout=100)
     assert done.returncode == 0, done
     first, second, third = done.stdout.splitlines()
     assert first == "92938 primes below 1200000, as it should be"
@@ -38,15 +35,17 @@ def test_it_computes_loses_a_job_gets_over_it_and_leaves_nothing(
     assert "Traceback" not in done.stderr
     assert "WARNING" not in done.stderr
     assert of_demos() == []
-    assert [job for job in place.all_jobs() if job.is_live and job.id not in jobs] == []
-    assert place.left() == []
+    assert not [path.name for path in local_place.directory("").glob("dask-*")]
 
 
-def test_programs_get_its_figures(place: Place) -> None:
-    if place.site != "local":
-        return
-    done = place.dask_hpc("demo", "--json", timeout=100)
+@pytest.mark.bed("slurm")
+def test_it_does_so_on_a_real_batch_system(local_place: Place) -> None:
+    before = set(run("squeue", "-h", "-r", "-o", "%i").split())
+    done = local_place.dask_hpc("demo", "--site", "slurm", "--json", timeout=100)
     assert done.returncode == 0, done
     answer = json.loads(done.stdout)
     assert (answer["primes"], answer["left"]) == (92938, "nothing")
     assert answer["lost"] != answer["replaced_by"]
+    live = run("squeue", "-h", "-r", "-o", "%i %j").splitlines()
+    assert [job for job in live if " dask-" in job and job.split()[0] not in before] == []
+    assert not [path.name for path in local_place.directory("").glob("dask-*")]

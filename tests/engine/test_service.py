@@ -330,6 +330,13 @@ async def test_a_port_where_nobody_listens_is_given_up_before_the_time_is_up(sce
     assert time.monotonic() - begin < 10
 
 
+async def test_a_scheduler_that_ends_meanwhile_is_unreachable(scene: Scene) -> None:
+    await scene.controller.report()
+    await scene.scheduler.close()
+    with pytest.raises(ControllerUnreachable, match="the scheduler does not answer"):
+        await scene.controller.report()
+
+
 async def test_a_cluster_that_is_not_there_is_not_asked(scene: Scene) -> None:
     with pytest.raises(ClusterNotFound, match="there is no cluster named 'spam'"):
         await ask(ClusterDirectory(scene.directory.path.with_name("spam")))

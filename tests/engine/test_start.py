@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -43,6 +44,22 @@ async def test_the_record_says_how_to_reach_it() -> None:
         assert (record.tag, record.job, record.end_time) == ("boot-x", "77", 2_000_000_000.0)
         assert record.process == own_mark()
         assert not record.is_stale
+
+
+async def test_whatever_it_makes_is_private() -> None:
+    before = os.umask(0o022)
+    try:
+        async with running() as (scheduler, _):
+            root = Path(scheduler.dashboard_socket).parent
+            assert open_to_others(root) == []
+            assert Path(scheduler.local_directory).is_relative_to(root)
+    finally:
+        os.umask(before)
+
+
+def open_to_others(root: Path) -> list[Path]:
+    """Return what others could reach if they could enter this directory."""
+    return [path for path in root.iterdir() if path.stat().st_mode & 0o077]
 
 
 async def test_every_start_has_another_nonce() -> None:

@@ -1,5 +1,5 @@
 """Sites with real jobs."""
 
-from tests.integration.places import place
+from tests.integration.places import local_place, place
 
-__all__ = ["place"]
+__all__ = ["local_place", "place"]

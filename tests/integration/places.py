@@ -320,16 +320,22 @@ class Standing:
 
 
 @pytest.fixture(scope="session")
-def standing() -> Iterator[Standing]:
-    """A cluster on the local queue that all tests of a session may look at."""
+def local_place() -> Iterator[Place]:
+    """A place on the local queue for programs that tests start; pytest itself is elsewhere."""
     with tempfile.TemporaryDirectory(prefix="dh", dir="/tmp") as home:
         place = LocalPlace(site="local", home=Path(home))
-        name = place.name()
-        place.ask("up", *place.small_options, "--name", name, "--workers", "2")
-        yield Standing(place=place, name=name)
-        place.ask("down", name)
+        yield place
         left = place.clean()
     assert not left, left
+
+
+@pytest.fixture(scope="session")
+def standing(local_place: Place) -> Iterator[Standing]:
+    """A cluster on the local queue that all tests of a session may look at."""
+    name = local_place.name()
+    local_place.ask("up", *local_place.small_options, "--name", name, "--workers", "2")
+    yield Standing(place=local_place, name=name)
+    local_place.ask("down", name)
 
 
 def untagged(script: str) -> str:

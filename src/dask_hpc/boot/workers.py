@@ -73,6 +73,7 @@ def _run(options: argparse.Namespace) -> int:
     _warm_up()
     scratch = _scratch(spec)
     trace = directory.scratch_of(options.slot)
+    trace.unlink(missing_ok=True)  # of a node of the same job, or of a host that was killed
     trace.symlink_to(scratch)
     post = Post(
         spec=spec,

@@ -125,7 +125,7 @@ async def _up(output: Output, wish: _Wish, *, detach: bool) -> None:
         )
         return
     except JobFailed as error:
-        if not error.log_tail:
+        if error.job and not error.log_tail:
             output.note("the log of the job is empty")
         # Nothing may go on to cost.
         await end_cluster(ClusterDirectory(spec.directory))

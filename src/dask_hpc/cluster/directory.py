@@ -117,7 +117,9 @@ class ClusterDirectory:
         for source in (*package.rglob("*.py"), *package.rglob("*.yaml")):
             place = source.relative_to(package)
             copy = self.code / package.name / place
-            for folder in reversed(copy.relative_to(self.path).parents):
+            # Python would make its cache with whatever mode the umask gives it.
+            cached = copy.parent / "__pycache__" / place.name
+            for folder in reversed(cached.relative_to(self.path).parents):
                 (self.path / folder).mkdir(mode=0o700, exist_ok=True)
             copy.touch(mode=0o600)
             copy.write_bytes(source.read_bytes())

@@ -27,7 +27,10 @@ _SLACK = 2.0  # seconds: connecting says more about what is wrong than giving up
 
 
 class ControllerClient:
-    """What can be asked of a controller."""
+    """What can be asked of a controller.
+
+    Everything may raise `ControllerUnreachable`.
+    """
 
     def __init__(self, scheduler: Any) -> None:
         self._scheduler = scheduler
@@ -40,28 +43,37 @@ class ControllerClient:
         BatchError
             If the batch system refused them.
         """
-        return _report(await self._scheduler.hpc_scale(jobs=jobs))
+        return _report(await self._ask("hpc_scale", jobs=jobs))
 
     async def adapt(self, bounds: Bounds) -> Report:
         """Want as many jobs as the work asks for, between bounds."""
-        answer = await self._scheduler.hpc_adapt(
-            minimum=bounds.minimum, maximum=bounds.maximum, interval=bounds.interval
+        answer = await self._ask(
+            "hpc_adapt", minimum=bounds.minimum, maximum=bounds.maximum, interval=bounds.interval
         )
         return _report(answer)
 
     async def report(self) -> Report:
         """Return what is wanted and what is there."""
-        return _report(await self._scheduler.hpc_status())
+        return _report(await self._ask("hpc_status"))
 
     async def decisions(self) -> tuple[Decision, ...]:
         """Return the last decisions with their reasons, the oldest first."""
-        answer = await self._scheduler.hpc_why()
+        answer = await self._ask("hpc_why")
         return tuple(from_json(entry, Decision) for entry in answer["decisions"])
 
     async def shutdown(self) -> tuple[str, ...]:
         """End jobs and scheduler; return the ids of jobs that had not ended in time."""
-        answer = await self._scheduler.hpc_shutdown()
+        answer = await self._ask("hpc_shutdown")
         return tuple(answer["left"])
+
+    async def _ask(self, verb: str, **arguments: Any) -> Any:
+        try:
+            return await getattr(self._scheduler, verb)(**arguments)
+        except OSError as error:
+            raise ControllerUnreachable(
+                f"the scheduler does not answer: {error}",
+                hint="dask-hpc ls tells whether it has ended",
+            ) from error
 
 
 @asynccontextmanager

@@ -65,9 +65,11 @@ async def _finish_tasks(route: DrainRoute, names: Collection[str], *, scheduler:
     while await scheduler.hpc_leave(names=list(names)):  # meanwhile they go on to work
         await clock.sleep(_LOOK_FOR_OTHERS)
     # By name: an address may be that of a worker which is being restarted.
-    # Those that are not retired have nobody to take their results; they are not waited for.
-    retired = await scheduler.retire_workers(names=list(names), remove=False, close_workers=False)
-    await asyncio.gather(*(_until_idle(route, address) for address in retired))
+    await scheduler.retire_workers(names=list(names), remove=False, close_workers=False)
+    # Not its answer: when a job is told to leave from two sides, one of them may hear of nobody.
+    # Those that have nobody to take their results run again; they are not waited for.
+    retiring = await scheduler.hpc_retiring(names=list(names))
+    await asyncio.gather(*(_until_idle(route, address) for address in retiring))
 
 
 async def _until_idle(route: DrainRoute, address: str) -> None:

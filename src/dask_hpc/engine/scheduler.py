@@ -33,7 +33,7 @@ class HPCScheduler(Scheduler):
         self.expects_workers: Callable[[], bool] = lambda: False
         self._leaving: set[str] = set()
         super().__init__(**options)
-        self.handlers["hpc_leave"] = self.leave
+        self.handlers.update(hpc_leave=self.leave, hpc_retiring=self.retiring)
 
     def start_http_server(
         self,
@@ -67,6 +67,14 @@ class HPCScheduler(Scheduler):
             for worker in self.workers.values()
         )
         return not others and self.expects_workers()
+
+    async def retiring(self, names: Collection[str]) -> list[str]:
+        """Return the addresses of those among these workers that get no tasks any more."""
+        return [
+            worker.address
+            for worker in self.workers.values()
+            if worker.name in names and worker.status != Status.running
+        ]
 
     async def remove_worker(
         self, address: str, *, stimulus_id: str, expected: bool = False, **options: Any

@@ -82,7 +82,9 @@ async def start_scheduler(
 def _scheduler(spec: ClusterSpec, directory: ClusterDirectory) -> HPCScheduler:
     interface = spec.scheduler_interface or spec.interface
     check_interface(interface)
-    # Nobody else uses its directory, and shared file systems are slow to lock, or hang.
+    # What distributed makes has the mode that the umask gives it.
+    (directory.path / "dask-scratch-space").mkdir(mode=0o700, exist_ok=True)
+    # Nobody else uses this directory, and shared file systems are slow to lock, or hang.
     with dask.config.set({"distributed.worker.use-file-locking": False}):
         return HPCScheduler(
             dashboard_socket=directory.dashboard,
