@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -32,6 +33,8 @@ class OtherUser(Protocol):
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what runs in the background with SIGINT ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[_BEDS] = Beds()
     config.stash[_SESSION] = os.environ[SESSION_VARIABLE] = uuid.uuid4().hex
 

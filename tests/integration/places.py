@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
 from dask_hpc._clock import until_now
 from dask_hpc._hosts import host_name
+from dask_hpc.cli.main import cli
 from dask_hpc.localqueue.store import Store
 
 if TYPE_CHECKING:
@@ -125,10 +127,13 @@ class Place(ABC):
                 raise
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
-    def ask(self, *words: str, timeout: float = 60) -> Any:
-        """Return the answer of a command of ``dask-hpc`` that succeeds, as JSON."""
-        done = self.dask_hpc(*words, "--json", timeout=timeout)
-        assert done.returncode == 0, done
+    def ask(self, *words: str) -> Any:
+        """Return the answer of a command of ``dask-hpc`` that succeeds, as JSON.
+
+        It runs in this process: half a second less for each, where the program is not the matter.
+        """
+        done = CliRunner().invoke(cli, [*words, "--json"], env=self.environ)
+        assert done.exit_code == 0, (words, done.output, done.exception)
         return json.loads(done.stdout)
 
     # jobs ----------------------------------------------------------------------------------------
@@ -319,9 +324,9 @@ class Standing:
     name: str
 
 
-@pytest.fixture(scope="session")
-def local_place() -> Iterator[Place]:
-    """A place on the local queue for programs that tests start; pytest itself is elsewhere."""
+@contextmanager
+def _elsewhere() -> Iterator[Place]:
+    """Give a place on the local queue that this process itself does not look at."""
     with tempfile.TemporaryDirectory(prefix="dh", dir="/tmp") as home:
         place = LocalPlace(site="local", home=Path(home))
         yield place
@@ -330,12 +335,20 @@ def local_place() -> Iterator[Place]:
 
 
 @pytest.fixture(scope="session")
-def standing(local_place: Place) -> Iterator[Standing]:
-    """A cluster on the local queue that all tests of a session may look at."""
-    name = local_place.name()
-    local_place.ask("up", *local_place.small_options, "--name", name, "--workers", "2")
-    yield Standing(place=local_place, name=name)
-    local_place.ask("down", name)
+def local_place() -> Iterator[Place]:
+    """A place on the local queue for programs that tests start."""
+    with _elsewhere() as place:
+        yield place
+
+
+@pytest.fixture(scope="session")
+def standing() -> Iterator[Standing]:
+    """A cluster on the local queue for all tests to look at: its jobs are 1 and 2."""
+    with _elsewhere() as place:
+        name = place.name()
+        place.ask("up", *place.small_options, "--name", name, "--workers", "2")
+        yield Standing(place=place, name=name)
+        place.ask("down", name)
 
 
 def untagged(script: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.integration.places import Place
 
-TIMEOUT = 4.0
+TIMEOUT = 3.0
 
 
 def up(place: Place, *words: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.integration.places import Place
 
-WALLTIME = 20.0  # of which a quarter is for leaving
+WALLTIME = 16.0  # of which a quarter is for leaving
 
 
 @pytest.fixture(scope="module")
