@@ -73,8 +73,6 @@ def _run(options: argparse.Namespace) -> int:
     _warm_up()
     scratch = _scratch(spec)
     trace = directory.scratch_of(options.slot)
-    trace.unlink(missing_ok=True)  # of a node of the same job, or of a host that was killed
-    trace.symlink_to(scratch)
     post = Post(
         spec=spec,
         slot=options.slot,
@@ -84,6 +82,8 @@ def _run(options: argparse.Namespace) -> int:
         drain_at=drain_time(options.end_time, now=SystemClock().time(), margin=spec.drain_margin),
     )
     try:
+        trace.unlink(missing_ok=True)  # of a node of the same job, or of a host that was killed
+        trace.symlink_to(scratch)
         return _run_workers(post)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
