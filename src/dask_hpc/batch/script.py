@@ -51,7 +51,7 @@ trap dask_hpc_leave EXIT
 trap 'dask_hpc_pass TERM' TERM INT
 trap 'dask_hpc_pass USR1' USR1
 # The batch system made the log with the umask of the user, whose files may be for others to read.
-chmod go= /proc/self/fd/1 2>/dev/null || :
+[ ! -f /proc/self/fd/1 ] || chmod go= /proc/self/fd/1 2>/dev/null || :
 dask_hpc_record start null || :
 
 {prologue}

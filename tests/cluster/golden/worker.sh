@@ -6,12 +6,13 @@ dask_hpc_end_time=${BATCH_END:-}
 case $dask_hpc_end_time in *[!0-9]*) dask_hpc_end_time= ;; esac
 : "${dask_hpc_end_time:=$((dask_hpc_begin + 3600))}"
 dask_hpc_child=
-dask_hpc_record() {
+dask_hpc_record() (
+  umask 077
   dask_hpc_file='/home/o'"'"'neill/state $HOME/clusters/climate-2/jobs'/$dask_hpc_slot.$1
   printf '{"slot": "%s", "job": "%s", "host": "%s", "time": %s, "end_time": %s, "code": %s}\n' \
     "$dask_hpc_slot" "$dask_hpc_job" "$(uname -n)" "$(date +%s)" "${dask_hpc_end_time:-null}" \
     "$2" 2>/dev/null >"$dask_hpc_file.$$" && mv -f "$dask_hpc_file.$$" "$dask_hpc_file" 2>/dev/null
-}
+)
 dask_hpc_leave() {
   dask_hpc_code=$?
   trap - EXIT
@@ -25,6 +26,8 @@ dask_hpc_pass() {
 trap dask_hpc_leave EXIT
 trap 'dask_hpc_pass TERM' TERM INT
 trap 'dask_hpc_pass USR1' USR1
+# The batch system made the log with the umask of the user, whose files may be for others to read.
+[ ! -f /proc/self/fd/1 ] || chmod go= /proc/self/fd/1 2>/dev/null || :
 dask_hpc_record start null || :
 
 module purge
