@@ -169,6 +169,8 @@ def test_logs_are_those_of_scheduler_controller_workers_and_jobs(
 
 
 def test_a_handle_by_name_is_as_good(cluster: HPCCluster, client: Client) -> None:
+    cluster.scale(jobs=1)
+    cluster.wait_for_workers(2, timeout=30)
     client.scatter({"here": 1})
     with HPCCluster.from_name(cluster.name) as again:
         again.scale(jobs=2)

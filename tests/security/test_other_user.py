@@ -111,11 +111,17 @@ def listening(place: Place) -> list[str]:
     """Return every address on which a process of the cluster listens."""
     found = set()
     for process in [*place.processes(), psutil.Process()]:
-        for connection in process.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN:
-                host, port = connection.laddr
-                found.add(f"{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}")
+        for host, port in ports_of(process):
+            found.add(f"{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}")
     return sorted(found)
+
+
+def ports_of(process: psutil.Process) -> list[tuple[str, int]]:
+    """Return host and port of all that a process listens on; nothing if it has ended."""
+    with suppress(psutil.NoSuchProcess, FileNotFoundError):
+        connections = process.net_connections("tcp")
+        return [(*each.laddr,) for each in connections if each.status == psutil.CONN_LISTEN]
+    return []
 
 
 def addresses(cluster: HPCCluster) -> set[str]:
@@ -166,11 +172,9 @@ def test_nothing_listens_that_is_not_encrypted(cluster: HPCCluster, place: Place
     ours = addresses(cluster)
     foreign = []
     for process in place.processes():
-        for connection in process.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN:
-                port = connection.laddr.port
-                if not any(address.endswith(f":{port}") for address in ours):
-                    foreign.append((process.cmdline(), connection.laddr))
+        for host, port in ports_of(process):
+            if not any(address.endswith(f":{port}") for address in ours):
+                foreign.append((process.cmdline(), host, port))
     assert foreign == []
 
 

@@ -17,7 +17,7 @@ from dask_hpc.engine.tls import cluster_security
 from dask_hpc.errors import ControllerUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
     from dask_hpc.cluster.directory import ClusterDirectory
     from dask_hpc.controller.adaptive import Bounds
@@ -68,7 +68,7 @@ class ControllerClient:
 
     async def _ask(self, verb: str, **arguments: Any) -> Any:
         try:
-            return await getattr(self._scheduler, verb)(**arguments)
+            return await _answer(getattr(self._scheduler, verb)(**arguments))
         except OSError as error:
             raise ControllerUnreachable(
                 f"the scheduler does not answer: {error}",
@@ -115,7 +115,7 @@ async def connected(
 
 async def _reach(scheduler: Any, address: str) -> None:
     """Return when a scheduler answers; raise `OSError` if nobody does, or nobody is there."""
-    answer = asyncio.ensure_future(scheduler.hpc_status())
+    answer = asyncio.ensure_future(_answer(scheduler.hpc_status()))
     try:
         await asyncio.wait({answer}, timeout=_KNOCK)
         if not answer.done():
@@ -124,6 +124,16 @@ async def _reach(scheduler: Any, address: str) -> None:
         await answer
     finally:
         answer.cancel()
+
+
+async def _answer(question: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return await question
+    except ValueError as error:
+        # Tornado's word for a connection that broke before it was encrypted.
+        if "IOStream" in str(error):
+            raise OSError(str(error)) from error
+        raise
 
 
 async def _knock(address: str) -> None:
