@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.integration.places import Place
 
 BEGIN = """
-import asyncio, os, sys, time
+import asyncio, time
 from dask_hpc import HPCCluster
 options = {options!r}
 
@@ -33,7 +33,6 @@ async def main():
 """
 ENDINGS = {
     "nothing": ("grow(HPCCluster(**options))", 0),
-    "an exit": ("cluster = HPCCluster(**options); grow(cluster); sys.exit(3)", 3),
     "an error": ("with HPCCluster(**options) as cluster: grow(cluster); 1 / 0", 1),
     "an event loop": ("asyncio.run(main())", 0),
 }
