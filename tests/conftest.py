@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, get_args
 
 import pytest
+from hypothesis import settings
 
 from tests.beds.beds import SESSION_VARIABLE, Bed, Name, SlurmBed, SshBed
 from tests.beds.session import Beds, end_leftovers
@@ -32,11 +33,23 @@ class OtherUser(Protocol):
         """Return what the command said; its environment is empty but for PATH."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="also run what takes minutes")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # A shell starts what runs in the background with SIGINT ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long an example takes says more about what else the machine does.
+    settings.register_profile("dask-hpc", deadline=None)
+    settings.load_profile("dask-hpc")
     config.stash[_BEDS] = Beds()
     config.stash[_SESSION] = os.environ[SESSION_VARIABLE] = uuid.uuid4().hex
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("soak") and not item.config.getoption("--soak"):
+        pytest.skip("takes minutes; run with --soak")
 
 
 # beds --------------------------------------------------------------------------------------------

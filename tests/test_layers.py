@@ -26,6 +26,10 @@ SOURCE = CHECKOUT / "src"
 WITH_DISTRIBUTED = {
     "distributed", "dask", "tornado", "psutil", "yaml", "click", "jinja2", "cloudpickle",
 }  # fmt: skip
+# What is loaded where bokeh is installed, when somebody looks at the dashboard.
+DRAWN_BY_BOKEH = {
+    f"dask_hpc/engine/dashboard/{name}.py": {"bokeh"} for name in ("bokeh_pages", "jobs_page")
+}
 FORBIDDEN_IN_JOBS = {"msgspec", "rich", "cryptography", "platformdirs"}
 
 
@@ -64,11 +68,11 @@ def libraries(text: str) -> set[str]:
 
 
 def foreign(identifier: str, allowed: set[str]) -> dict[str, set[str]]:
-    found = {
-        path.relative_to(SOURCE).as_posix(): libraries(path.read_text(encoding="utf-8")) - allowed
-        for room in rooms(identifier)
-        for path in files_of(room)
-    }
+    found = {}
+    for path in [path for room in rooms(identifier) for path in files_of(room)]:
+        name = path.relative_to(SOURCE).as_posix()
+        extra = libraries(path.read_text(encoding="utf-8")) - allowed
+        found[name] = extra - DRAWN_BY_BOKEH.get(name, set())
     return {name: extra for name, extra in found.items() if extra}
 
 
@@ -83,7 +87,8 @@ def loaded(*modules: str) -> set[str]:
 
 
 def modules_of(names: Iterable[str]) -> list[str]:
-    found = [path for room in names for path in files_of(room) if path.stem != "__main__"]
+    left_out = {"__main__", *(Path(name).stem for name in DRAWN_BY_BOKEH)}
+    found = [path for room in names for path in files_of(room) if path.stem not in left_out]
     parts = [path.relative_to(SOURCE).with_suffix("").parts for path in found]
     return [".".join(part).removesuffix(".__init__") for part in parts]
 

@@ -39,13 +39,19 @@ PLACES = (("sleep", "_clock.py"), ("print or exit", "cli/"))
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("empty name", "process/child.py:Listener.process_exited"): "asyncio calls it by this name",
     ("many parameters", "deploy/cluster.py:HPCCluster.__init__"): "the settings are its keywords",
+    ("many parameters", "deploy/cluster.py:HPCCluster.adapt"): "the words of dask-jobqueue",
     ("positional parameters", "deploy/cluster.py:HPCCluster.__init__"): "a promise to users",
-    ("positional parameters", "deploy/cluster.py:HPCCluster._get_logs"): "distributed's signature",
+    (
+        "positional parameters",
+        "deploy/handle.py:ClusterHandle._get_logs",
+    ): "distributed's signature",
     (
         "positional parameters",
         "engine/scheduler.py:HPCScheduler.start_http_server",
     ): "distributed's signature",
+    ("big class", "cluster/directory.py:ClusterDirectory"): "one line for each path, in one place",
     ("big class", "batch/system.py:BatchSystem"): "all that a dialect is asked, in one place",
+    ("big class", "testing/system.py:FakeSystem"): "one method for each thing that goes wrong",
 }
 
 

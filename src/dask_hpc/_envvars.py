@@ -29,8 +29,12 @@ SETTING = Variable(
     name=f"{SETTING_PREFIX}<KEY>",
     doc="a setting, as in DASK_HPC__LOCAL__CORES=16; two underscores go one level down",
 )
+CRASH_AT = Variable(
+    name="DASK_HPC_CRASH_AT",
+    doc="for tests: the controller ends at its side effect of this number, counted from 1",
+)
 
-VARIABLES = (HOME, SETTING)
+VARIABLES = (HOME, SETTING, CRASH_AT)
 
 
 def home() -> Path:

@@ -80,6 +80,15 @@ def test_an_accepted_job_without_an_id_is_not_taken_for_a_refused_one(stdout: st
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(("code", "stderr"), [(-9, ""), (1, ""), (-15, "sbatch: error: bad luck")])
+def test_a_submission_that_was_cut_off_is_not_taken_for_a_refused_one(
+    code: int, stderr: str
+) -> None:
+    with pytest.raises(BatchUnavailable, match=r"slurm did not answer: \w") as caught:
+        SLURM.read_submit(said("", stderr=stderr, exit_code=code))
+    assert "looked for by its name" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("name", "words", "hint"),
     [

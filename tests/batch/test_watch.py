@@ -165,6 +165,8 @@ async def test_a_failed_listing_keeps_what_was_known_and_its_age(
     (job_id,) = await scene.submit(A)
     await scene.clock.advance(0)
     known, listed_at = scene.watch.latest[job_id], scene.watch.listed_at
+    assert unanswered(scene) is None
+    assert listed_at is not None
     scene.fake.be_silent("status", times=3)
     with caplog.at_level(logging.WARNING, logger="dask_hpc.batch.watch"):
         await scene.clock.advance(185)
@@ -174,10 +176,37 @@ async def test_a_failed_listing_keeps_what_was_known_and_its_age(
     assert scene.watch.latest == {job_id: known}
     assert scene.watch.listed_at == listed_at
     assert scene.watch.absences(A) == 0
+    assert unanswered(scene) == listed_at + 1  # when it was asked for the second time
     assert len(caplog.records) == 1
     await scene.clock.advance(10)
     assert scene.watch.failure is None
+    assert unanswered(scene) is None
     assert scene.watch.listed_at == scene.clock.time()
+
+
+async def test_the_end_of_a_long_outage_is_soon_seen(scene: Scene) -> None:
+    await scene.submit(A)
+    await scene.clock.advance(300)  # nothing changes: a minute passes between two questions
+    scene.fake.be_silent("status", times=5)
+    asked = len(scene.listings)
+    while len(scene.listings) < asked + 5:
+        await scene.clock.advance(1)
+    await scene.clock.advance(60 + 10)  # a question without an answer takes a minute, too
+    assert len(scene.listings) == asked + 6
+    assert scene.watch.failure is None
+
+
+def unanswered(scene: Scene) -> float | None:
+    return scene.watch.unanswered_since
+
+
+async def test_whoever_asks_nothing_does_not_know_that_there_is_no_answer(scene: Scene) -> None:
+    await scene.submit(A)
+    scene.fake.be_silent("status", times=9)
+    await scene.clock.advance(100)
+    assert unanswered(scene) is not None
+    scene.watch.unfollow([A])
+    assert unanswered(scene) is None
 
 
 async def test_an_empty_listing_while_jobs_were_alive_is_not_believed(scene: Scene) -> None:

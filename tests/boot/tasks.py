@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import dask
 import psutil
 
 if TYPE_CHECKING:
@@ -67,6 +68,14 @@ def parent() -> int:
 def worker_name(dask_worker: Worker) -> str:
     """Return the name of the worker."""
     return str(dask_worker.name)
+
+
+def memory_thresholds(dask_worker: Worker) -> tuple[object, ...]:
+    """Return what a worker does about its memory, and where it keeps data."""
+    own = dask_worker.memory_manager
+    fractions = (own.memory_target_fraction, own.memory_spill_fraction, own.memory_pause_fraction)
+    terminate = dask.config.get("distributed.worker.memory.terminate")
+    return (*fractions, type(own.data).__name__, terminate)
 
 
 def listening_ports() -> list[tuple[str, int]]:

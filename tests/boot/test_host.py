@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -92,7 +93,7 @@ async def test_a_host_that_the_controller_drains_may_be_told_so_too(
     stage: Stage, tmp_path: Path
 ) -> None:
     host = await stage.host()
-    crew = SchedulerCrew(stage.scheduler, drain_seconds=15)
+    crew = SchedulerCrew(stage.scheduler, replace(stage.spec, drain_timeout=15))
     draining: list[asyncio.Future[None]] = []
 
     def leave() -> None:
@@ -218,3 +219,13 @@ async def kill_workers(stage: Stage, host: Job, *, over: Callable[[], bool]) -> 
             killed.add(pid)
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+async def test_a_second_run_of_a_job_leaves_while_the_first_one_serves(stage: Stage) -> None:
+    first = await stage.host("a")
+    before = stage.workers("a")
+    second = stage.starting_host("a")
+    assert await second.exit_code(20) == 1
+    assert "a.0 is served by job 77 already: job 77 is one too many" in second.said()
+    assert stage.workers("a") == before
+    assert first.process.poll() is None

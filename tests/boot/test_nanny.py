@@ -7,6 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+import dask
 import pytest
 from distributed import Nanny, Status, Worker
 from distributed.diagnostics.plugin import Environ
@@ -66,6 +67,16 @@ def test_a_forked_worker_has_all_that_a_nanny_asks_of_a_process() -> None:
     assert {"start", "kill", "worker_address", "is_alive"} <= asked
     worker = ForkedWorker(None)  # type: ignore[arg-type]  # it is only looked at
     assert [name for name in asked if not hasattr(worker, name)] == []
+
+
+async def test_a_nanny_looks_at_less_than_its_worker() -> None:
+    nanny = ForkNanny(None, "tcp://127.0.0.1:1")
+    for name in ("disk", "interval"):
+        key = f"distributed.admin.system-monitor.{name}"
+        assert dask.config.get(key, config=nanny.config) == dask.config.get(key)
+    assert dask.config.get("distributed.admin.system-monitor.disk")
+    assert not nanny.monitor.monitor_disk_io
+    await nanny.close()
 
 
 async def test_a_worker_that_keeps_crashing_is_given_up() -> None:

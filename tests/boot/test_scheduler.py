@@ -86,7 +86,7 @@ async def test_a_scheduler_does_not_bring_back_a_directory_that_was_removed() ->
             read_cluster(ClusterDirectory(spec.directory))
 
 
-async def test_no_process_outlives_a_scheduler_that_is_killed(tmp_path: Path) -> None:
+async def test_no_process_outlives_a_scheduler_killed_with_its_keeper(tmp_path: Path) -> None:
     with (
         new_cluster(home=Home.JOB) as spec,
         started(scheduler_spec(spec, "boot-x")) as job,
@@ -101,8 +101,33 @@ async def test_no_process_outlives_a_scheduler_that_is_killed(tmp_path: Path) ->
                 futures = client.map(tasks.wait_for_file, paths, workers=on_busy)
                 await eventually(lambda: len(entries(tmp_path)) == len(futures))
                 families = [*idle.family(), *busy.family()]
-                (scheduler,) = job.programs()
-                scheduler.kill()
+                keeper, _ = job.programs()
+                keeper.kill()
                 await eventually(lambda: not alive(families), 15)
         codes = [await idle.exit_code(), await busy.exit_code()]
         assert codes == [0, 0], idle.said() + busy.said()
+
+
+async def test_workers_begin_anew_for_the_scheduler_that_follows_one_that_was_killed() -> None:
+    with (
+        new_cluster(home=Home.JOB) as spec,
+        started(scheduler_spec(spec, "boot-x")) as job,
+    ):
+        first = await record_of(spec, job)
+        directory = ClusterDirectory(spec.directory)
+        with started(worker_spec(spec, "host")) as host:
+            async with client_of(spec, first) as client:
+                await client.wait_for_workers(2, timeout=20)
+                _, scheduler = job.programs()
+                scheduler.kill()
+                await eventually(lambda: read_cluster(directory).nonce != first.nonce, 20)
+            second = read_cluster(directory)
+            assert (second.state, second.created) == (ClusterState.RUNNING, first.created)
+            async with client_of(spec, second) as client:
+                await client.wait_for_workers(2, timeout=30)
+                assert await client.submit(sum, [1, 2]) == 3
+            assert host.process.poll() is None
+            assert "another scheduler follows: the workers begin anew" in host.said()
+            job.process.send_signal(signal.SIGTERM)
+            assert await host.exit_code(30) == 0
+        assert "it is started again" in job.said()

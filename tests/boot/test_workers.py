@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +30,8 @@ from tests.boot.stage import (
 from tests.boot.test_host import every_signal_to_every_process
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dask_hpc.cluster.spec import ClusterSpec
 
 slow = pytest.mark.slow
@@ -84,6 +89,96 @@ async def test_a_host_on_a_node_without_the_interface_says_so() -> None:
             assert await host.exit_code() == 1
         assert "has no network interface 'ib7'" in host.said()
         assert "Traceback" not in host.said()
+
+
+@slow
+async def test_a_host_on_a_node_without_the_variable_says_so_and_makes_nothing(
+    tmp_path: Path,
+) -> None:
+    with new_cluster(local_directory="$NO_SUCH_SCRATCH/dask") as spec:
+        with_record(spec, "tls://127.0.0.1:1")
+        with started(worker_spec(spec, "a"), {"SLURM_JOB_ID": "77", "HOME": str(tmp_path)}) as host:
+            assert await host.exit_code() == 1
+        assert "error: local_directory '$NO_SUCH_SCRATCH/dask' cannot be used on " in host.said()
+        assert ": NO_SUCH_SCRATCH is not set there\nhint: " in host.said()
+        assert "Traceback" not in host.said()
+    assert entries(tmp_path) == []
+
+
+@slow
+async def test_a_host_that_cannot_write_its_scratch_space_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with new_cluster(local_directory=f"{tmp_path}/file") as spec:
+        with_record(spec, "tls://127.0.0.1:1")
+        with started(worker_spec(spec, "a")) as host:
+            assert await host.exit_code() == 1
+        assert f"error: {tmp_path}/file cannot be used on " in host.said()
+        assert "Traceback" not in host.said()
+
+
+@slow
+async def test_scratch_space_has_the_variables_of_the_job(tmp_path: Path) -> None:
+    environment = {"TMPDIR": str(tmp_path), "SLURM_JOB_ID": "77"}
+    async with new_stage(local_directory="$TMPDIR/${SLURM_JOB_ID}/dask") as stage:
+        await stage.host(environment=environment)
+        (scratch,) = entries(tmp_path / "77" / "dask")
+        places = [Path(each.local_directory) for each in stage.scheduler.workers.values()]
+        assert [scratch in place.parents for place in places] == [True, True]
+
+
+@slow
+async def test_scratch_space_in_memory_is_remarked_on() -> None:
+    with tempfile.TemporaryDirectory(prefix="dh", dir="/dev/shm") as place:
+        async with new_stage(local_directory=place) as stage:
+            host = await stage.host()
+            assert host.said().count(" is on tmpfs: what workers spill there stays in memory") == 1
+            assert "; hint: spill: false" in host.said()
+
+
+@slow
+@pytest.mark.parametrize("way", ["forked", "spawned"])
+async def test_workers_that_may_not_spill_keep_all_in_memory(way: str) -> None:
+    if way == "spawned":
+        pytest.importorskip("numpy")
+    with tempfile.TemporaryDirectory(prefix="dh", dir="/dev/shm") as place:
+        async with new_stage(local_directory=place, spill=False) as stage:
+            host = await stage.host(environment=THREADS if way == "spawned" else {})
+            told = (await stage.client.run(tasks.memory_thresholds)).values()
+            assert list(told) == [(False, False, 0.8, "dict", 0.95)] * 2
+            assert "stays in memory" not in host.said()
+
+
+@slow
+async def test_workers_spill_as_distributed_does_unless_told_otherwise() -> None:
+    async with new_stage() as stage:
+        await stage.host()
+        (first, _) = (await stage.client.run(tasks.memory_thresholds)).values()
+        assert first == (0.6, 0.7, 0.8, "SpillBuffer", 0.95)
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """The file that takes processes into a group with 800 MiB of memory."""
+    versions = (("memory/", "memory.limit_in_bytes"), ("", "memory.max"))
+    for tree, limit in versions:
+        group = Path(f"/sys/fs/cgroup/{tree}dask-hpc-test-{os.getpid()}")
+        with suppress(OSError):
+            group.mkdir()
+            (group / limit).write_text(str(800 * 2**20))
+            break
+    else:
+        pytest.skip("this machine lets nobody limit memory")
+    yield group / "cgroup.procs"
+    group.rmdir()
+
+
+@slow
+async def test_workers_share_what_the_job_may_have_if_that_is_less(small_group: Path) -> None:
+    async with new_stage(prologue=(f"echo $$ >{small_group}",)) as stage:
+        host = await stage.host()
+        limits = {each.memory_limit for each in stage.scheduler.workers.values()}
+        assert limits == {400 * 2**20}
+        assert "this job may have 800 MiB, and asked for 1 GiB" in host.said()
 
 
 @slow

@@ -47,7 +47,7 @@ def test_a_cluster_that_is_gone_without_a_word_is_told_apart_at_once(place: Plac
     name = place.name()
     place.ask("up", *place.small_options, "--name", name, "--workers", "2")
     for process in place.processes():
-        if "dask_hpc.boot.scheduler" in process.cmdline():
+        if "dask_hpc.boot.keeper" in process.cmdline():
             process.kill()
     wait_for(lambda: place.ask("ls")[0]["state"] != "running")
     begin = time.monotonic()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import re
 import signal
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,18 +38,59 @@ def test_programs_get_all_of_it(standing: Standing) -> None:
     assert job["slot"].startswith(f"{standing.name}-")
 
 
-def test_with_watch_it_looks_again_until_it_is_told_to_stop(standing: Standing) -> None:
-    with standing.place.start(*PROGRAM, "status", standing.name, "--watch") as process:
+def test_with_watch_a_log_gets_a_line_for_each_change(local_place: Place) -> None:
+    name = local_place.name()
+    local_place.ask("up", *local_place.small_options, "--name", name, "--workers", "2")
+    with local_place.start(*PROGRAM, "status", name, "--watch") as process:
         assert process.stdout
-        heads = []
-        for line in process.stdout:
-            heads += [line] if line.startswith(f"{standing.name}: running") else []
-            if len(heads) == 2:
-                process.send_signal(signal.SIGINT)
-                break
+        lines = iter(process.stdout)
+        assert next(line for line in lines if "of 2 workers" in line)
+        local_place.ask("scale", name, "0")
+        changed = next(line for line in lines if "0 of 0 workers" in line)
+        process.send_signal(signal.SIGINT)
+        rest, err = process.communicate(timeout=20)
+    assert re.match(r"\d\d:\d\d:\d\d 0 of 0 workers", changed)
+    assert (process.returncode, err) == (0, "")
+    assert name not in rest
+    local_place.ask("down", name)
+
+
+def test_with_watch_a_terminal_is_drawn_anew_with_a_link_that_works(standing: Standing) -> None:
+    master, slave = pty.openpty()
+    environ = {"TERM": "xterm", "COLUMNS": "150", "LINES": "40"}
+    with standing.place.start(
+        *PROGRAM, "status", standing.name, "--watch", stdout=slave, env=environ
+    ) as process:
+        os.close(slave)
+        said, link = "", None
+        while not link or said.count("of 2 workers") < 2:
+            said += os.read(master, 65536).decode()
+            link = re.search(r"dashboard (http://127\.0\.0\.1:\d+/\w+/status\?token=[\w-]+)", said)
+        with urllib.request.urlopen(link[1], timeout=20) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
-    assert "Traceback" not in err
-    assert process.returncode in (0, 1)
+    os.close(master)
+    assert (process.returncode, err) == (0, "")
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        urllib.request.urlopen(link[1], timeout=20)
+
+
+def test_with_watch_programs_get_all_of_it_each_time(standing: Standing) -> None:
+    with standing.place.start(*PROGRAM, "status", standing.name, "--watch", "--json") as process:
+        assert process.stdout
+        ends = (line for line in process.stdout if line == "}\n")
+        assert next(ends)
+        assert next(ends)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+
+
+def test_with_watch_what_is_not_there_is_told(standing: Standing) -> None:
+    done = standing.place.dask_hpc("status", "spam", "--watch")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: there is no cluster named 'spam'\n")
 
 
 def test_what_is_not_there_is_answered_with_the_nearest(standing: Standing) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import resource
 import stat
 import subprocess
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dask_hpc
+from dask_hpc.cluster import slot
 from dask_hpc.cluster.directory import ClusterDirectory, check_name, directories, directory_of
 from dask_hpc.errors import ClusterExists, ClusterNotFound, ConfigError, SecurityError
 
@@ -187,7 +189,18 @@ def test_the_copy_is_the_source_unchanged_and_whole(directory: ClusterDirectory)
     package, copy = Path(dask_hpc.__file__).parent, directory.code / "dask_hpc"
     for path in (*package.rglob("*.py"), *package.rglob("*.yaml")):
         assert (copy / path.relative_to(package)).read_bytes() == path.read_bytes()
-    assert {path.suffix for path in copy.rglob("*") if path.is_file()} == {".py", ".yaml"}
+    kinds = {path.suffix for path in copy.rglob("*") if path.is_file()}
+    assert kinds - {".pyc"} == {".py", ".yaml"}
+
+
+def test_jobs_compile_nothing_that_is_compiled_here(directory: ClusterDirectory) -> None:
+    py_compile.compile(slot.__file__, doraise=True)
+    directory.create()
+    (cache,) = (directory.code / "dask_hpc/cluster/__pycache__").glob("slot.*.pyc")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import dask_hpc.cluster.slot"
+    python = [sys.executable, "-I", "-S", "-B", "-v", "-c", code, str(directory.code)]
+    run = subprocess.run(python, capture_output=True, text=True, check=True, timeout=30)
+    assert f"# {cache} matches" in run.stderr
 
 
 def test_controller_and_all_below_need_the_standard_library_alone(

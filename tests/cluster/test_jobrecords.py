@@ -87,3 +87,49 @@ def test_files_of_other_names_are_nobodys_records(tmp_path: Path) -> None:
     (tmp_path / f"{SLOT}.start").mkdir()
     records = refreshed(tmp_path)
     assert (records.starts, records.ends) == ({}, {})
+
+
+TRIED = [{"address": "tls://10.0.0.1:40123", "error": "timed out after 9 s"}]
+UNREACHABLE = {
+    "version": 1,
+    "slot": str(SLOT),
+    "job": "17_4",
+    "host": "n1",
+    "time": 5,
+    "tried": TRIED,
+    "hint": "scheduler_interface=eth0",
+}
+
+
+def test_a_host_that_cannot_reach_its_scheduler_says_so_until_it_can(tmp_path: Path) -> None:
+    write(tmp_path, f"{SLOT}.unreachable", UNREACHABLE)
+    records = refreshed(tmp_path)
+    (found,) = records.unreachable.values()
+    assert list(records.unreachable) == [SLOT]
+    assert found.message == (
+        "worker host n1 cannot reach the scheduler at tls://10.0.0.1:40123 (timed out after 9 s)"
+    )
+    assert (found.job, found.hint) == ("17_4", "scheduler_interface=eth0")
+    (tmp_path / f"{SLOT}.unreachable").unlink()
+    records.refresh()
+    assert records.unreachable == {}
+
+
+def test_all_that_it_tried_is_said(tmp_path: Path) -> None:
+    others = [{"address": f"tls://10.{n}.0.1:40123", "error": "refused"} for n in (1, 2)]
+    write(tmp_path, f"{SLOT}.unreachable", UNREACHABLE | {"tried": [*TRIED, *others]})
+    (found,) = refreshed(tmp_path).unreachable.values()
+    assert found.message.endswith(
+        "at tls://10.0.0.1:40123 (timed out after 9 s), nor at tls://10.1.0.1:40123 (refused) "
+        "or tls://10.2.0.1:40123 (refused)"
+    )
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'{"slot": 3}', b"\xff"])
+def test_what_it_says_is_read_when_it_can_be(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / f"{SLOT}.unreachable").write_bytes(text)
+    records = refreshed(tmp_path)
+    assert records.unreachable == {}
+    write(tmp_path, f"{SLOT}.unreachable", UNREACHABLE)
+    records.refresh()
+    assert list(records.unreachable) == [SLOT]

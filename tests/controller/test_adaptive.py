@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,12 @@ def test_it_grows_at_once() -> None:
 
 def test_it_shrinks_to_the_most_that_the_last_three_looks_asked_for() -> None:
     assert looks(Bounds(minimum=0, maximum=100), 80, 2, 5, 3, 0, 0, 0) == [80, 80, 80, 5, 5, 3, 0]
+
+
+def test_it_has_as_much_patience_as_it_was_told() -> None:
+    bounds = Bounds(minimum=0, maximum=100, wait_count=1)
+    assert looks(bounds, 8, 2, 5, 0) == [8, 2, 5, 0]
+    assert looks(replace(bounds, wait_count=2), 8, 2, 5, 0, 0) == [8, 8, 5, 5, 0]
 
 
 def test_one_quiet_look_takes_nobody_away() -> None:

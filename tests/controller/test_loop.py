@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from dask_hpc.cluster.slot import Slot
 from dask_hpc.controller.adaptive import Bounds
 from dask_hpc.controller.journal import Entry, Event, read_journal
 from dask_hpc.controller.sweep import open_tags
-from dask_hpc.errors import CommandMissing, ConfigError, LimitReached, SubmitRejected
+from dask_hpc.errors import CommandMissing, ConfigError, SubmitRejected
 from dask_hpc.testing import ScriptedRunner
 from tests.controller.world import A_JOB, World, a_neighbour, a_world
 
@@ -215,10 +216,37 @@ async def test_a_job_is_replaced_before_its_walltime_ends(tmp_path: Path) -> Non
         await world.later(300)
         assert world.submitted == [1]
         assert await world.until(lambda: len(world.submitted) == 2, 20)
-        assert slot_of(first) in world.crew.drained
+        assert await world.until(lambda: slot_of(first) in world.crew.drained, 20)
+        assert len(world.jobs("running")) == 1, "its successor serves before it leaves"
         assert await world.serving(1)
         assert first.state is JobState.DONE
-        assert "its walltime ends in" in world.why()
+        assert "0 of 1 wanted jobs: job 1 leaves (its walltime ends soon)" in world.why()
+        assert "retire 1: its walltime ends soon, and another has taken its place" in world.why()
+
+
+async def test_a_successor_is_asked_for_as_long_before_as_the_queue_lately_took(
+    tmp_path: Path,
+) -> None:
+    short = replace(A_JOB, walltime=4000.0)
+    async with a_world(tmp_path, settings={"worker": short}) as world:
+        world.crew.habits.boots = 200.0
+        await world.controller.scale(1)
+        assert await world.serving(1, 300)
+        leaves = world.clock.time() - 200 + 4000 - 90
+        assert await world.until(lambda: len(world.submitted) == 2, 4000)
+        assert 240 < leaves - world.clock.time() < 270
+        assert await world.serving(1, 300)
+        assert world.submitted == [1, 1]
+
+
+async def test_a_queue_that_takes_longer_than_a_job_lives_gets_no_flood(tmp_path: Path) -> None:
+    short = replace(A_JOB, walltime=400.0)
+    async with a_world(tmp_path, settings={"worker": short, "start_timeout": 1e4}) as world:
+        world.crew.habits.boots = 300.0
+        await world.controller.scale(1)
+        await world.later(4000)
+        assert len(world.submitted) < 25
+        assert len(world.live) <= 3
 
 
 async def test_a_short_job_is_not_retired_before_three_quarters_of_its_walltime(
@@ -270,12 +298,84 @@ async def test_a_refusal_costs_no_job_that_is_there(world: World) -> None:
     assert await world.serving(2)
 
 
-async def test_a_limit_is_a_refusal_that_says_so(tmp_path: Path) -> None:
+async def test_an_array_that_a_limit_refuses_is_halved_until_it_fits(tmp_path: Path) -> None:
+    async with a_world(tmp_path, most_jobs=11) as world:
+        await world.controller.scale(16)
+        assert world.submitted == [16, 8, 4, 2, 1]
+        assert await world.serving(11)
+        assert "room below a limit" in world.controller.report().waits_for
+        assert world.controller.report().halted == ""
+
+
+async def test_below_a_limit_it_tries_again_less_and_less_often(tmp_path: Path) -> None:
     async with a_world(tmp_path, most_jobs=2) as world:
-        with pytest.raises(LimitReached):
-            await world.controller.scale(3)
-        await world.controller.scale(2)
+        await world.controller.scale(3)
+        assert world.submitted == [3, 1, 1]
         assert await world.serving(2)
+        tries = len(world.submitted)
+        await world.later(3600)
+        assert 5 <= len(world.submitted) - tries <= 12
+
+
+async def test_a_job_that_ends_makes_room_below_a_limit_at_once(tmp_path: Path) -> None:
+    async with a_world(tmp_path, most_jobs=2) as world:
+        await world.controller.scale(3)
+        await world.later(300)
+        world.system.end(world.live[0].id, JobState.CANCELLED)
+        assert await world.until(lambda: len(world.live) == 2, 5)
+
+
+async def test_what_a_queue_is_known_to_allow_is_not_exceeded(tmp_path: Path) -> None:
+    async with a_world(tmp_path, settings={"max_jobs": 2}) as world:
+        await world.controller.scale(5)
+        assert await world.serving(2)
+        assert world.submitted == [2]
+        waits_for = world.controller.report().waits_for
+        assert waits_for == "nothing: its queue allows 2 jobs of a user"
+        await world.controller.scale(1)
+        assert await world.serving(1)
+
+
+async def test_a_job_whose_workers_never_connect_is_cancelled_and_counts_as_failed(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path, settings={"start_timeout": 60.0}) as world:
+        world.crew.habits.boots = 1e9
+        await world.controller.scale(1)
+        assert await world.until(lambda: world.asked("cancel") == 1, 70)
+        assert "cancel 1: no worker of it connected in 60 s" in world.why()
+        await world.later(600)
+        report = world.controller.report()
+        assert world.submitted == [1, 1, 1]
+        assert report.halted == "3 jobs in a row ended before a worker started"
+        assert report.trouble
+        assert "no worker of it connected" in report.trouble.message
+        assert world.live == []
+
+
+@pytest.mark.parametrize("wanted", [2, 4, 40])
+async def test_jobs_that_hang_together_stay_within_the_bound(tmp_path: Path, wanted: int) -> None:
+    async with a_world(tmp_path, settings={"start_timeout": 60.0}) as world:
+        world.crew.habits.boots = 1e9
+        await world.controller.scale(wanted)
+        await world.later(600)
+        assert sum(world.submitted) <= wanted + 3
+        assert "jobs in a row ended before a worker started" in world.controller.report().halted
+        assert world.live == []
+
+
+async def test_who_scales_while_jobs_that_hang_still_leave_gets_others(tmp_path: Path) -> None:
+    async with a_world(tmp_path, settings={"start_timeout": 60.0}) as world:
+        world.crew.habits.boots = 1e9
+        world.crew.habits.records = False  # their end is seen in the next listing,
+        world.system.slow_down("status", seconds=9)  # which takes its time
+        await world.controller.scale(4)
+        assert await world.until(lambda: bool(world.controller.report().halted), 100)
+        assert len(world.jobs("draining")) == 4
+        world.crew.habits.boots = 1.0
+        await world.controller.scale(4)
+        assert await world.serving(4)
+        assert world.submitted == [4, 4]
 
 
 async def test_a_job_that_cannot_be_written_is_a_refusal(tmp_path: Path) -> None:
@@ -566,10 +666,16 @@ async def test_an_outage_of_the_batch_system_changes_nothing(tmp_path: Path) -> 
         await world.controller.scale(4)
         assert await world.until(lambda: len(world.jobs("running")) == 2)
         before = {(job.slot, job.phase) for job in world.jobs()}
-        world.system.be_silent("status", times=10)
+        world.system.be_silent("status", times=25)
+        began = world.clock.time()
         await world.later(300)
         assert {(job.slot, job.phase) for job in world.jobs()} == before
-        await world.later(300)
+        report = world.controller.report()
+        assert report.waits_for == "the batch system to answer"
+        assert report.unanswered_since is not None
+        assert 0 <= report.unanswered_since - began <= 60
+        await world.later(600)
+        assert world.controller.report().unanswered_since is None
         assert {(job.slot, job.phase) for job in world.jobs()} == before
         assert world.submitted == [4]
 
@@ -583,6 +689,38 @@ async def test_an_empty_listing_changes_nothing(tmp_path: Path) -> None:
             await world.later(70)
         assert len(world.jobs("pending")) == 2
         assert world.submitted == [4]
+
+
+async def test_a_queue_that_shows_nothing_for_long_is_forgiven_and_costs_no_job(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path, cores=3) as world:  # they wait for ever
+        world.system.list_nothing(times=6)
+        await world.controller.scale(2)
+        assert await world.until(lambda: bool(world.controller.report().halted))
+        assert world.controller.report().trouble
+        assert await world.until(lambda: len(world.live) == 2)
+        assert len(world.jobs("pending")) == 2
+        assert "turned up again" in world.why()
+        report = world.controller.report()
+        assert (report.halted, report.trouble) == ("", None)
+        # And a job that ends then is replaced as ever.
+        world.system.end(world.live[0].id, JobState.CANCELLED)
+        assert await world.until(lambda: len(world.submitted) == 3, 100)
+
+
+async def test_the_end_of_another_job_in_its_place_is_not_the_end_of_a_job(world: World) -> None:
+    await world.controller.scale(1)
+    assert await world.serving(1)
+    (job,) = world.live
+    slot = Slot(job.tag, job.index)
+    record = {"slot": str(slot), "job": "another", "host": "node1", "time": 1.0, "code": 0}
+    path = ClusterDirectory(world.spec.directory).jobs / f"{slot}.end"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    world.controller.wake()
+    await world.later(5)
+    assert await world.serving(1)
+    assert world.submitted == [1]
 
 
 async def test_two_clusters_ask_the_batch_system_as_one(tmp_path: Path) -> None:

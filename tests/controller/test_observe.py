@@ -190,6 +190,26 @@ def test_the_end_is_told_in_the_words_that_say_most() -> None:
     assert after(Phase.STARTING, status=failed, end=seven).reason == "it failed with exit code 7"
 
 
+@pytest.mark.parametrize(
+    ("evidence", "phase"),
+    [
+        ({"status": listed(JobState.PENDING)}, Phase.PENDING),
+        ({"status": listed(JobState.RUNNING)}, Phase.STARTING),
+        ({"presence": HERE}, Phase.RUNNING),
+        ({"status": listed(JobState.DONE)}, Phase.ENDED),
+        ({"presence": HERE, "end": ENDED}, Phase.ENDED),
+        ({}, Phase.ENDED),
+    ],
+)
+def test_a_job_that_was_taken_for_lost_is_back_where_it_shows_itself(
+    evidence: dict[str, Any], phase: Phase
+) -> None:
+    lost = after(Phase.PENDING, absences=2)
+    back = observe(lost, seen(**evidence))
+    assert (back.phase, back.lost) == (phase, phase is Phase.ENDED)
+    assert not back.dismissed
+
+
 def test_a_job_that_ended_before_it_served_failed_to_start() -> None:
     assert after(Phase.STARTING, end=ENDED).failed_to_start
     assert not after(Phase.RUNNING, end=ENDED).failed_to_start
@@ -219,7 +239,7 @@ def test_phases_move_along_the_drawn_arrows_only(start: Phase, story: list[Evide
         now = NOW + number
         new = observe(job, replace(told, now=now))
         if new.phase is not job.phase:
-            assert new.phase in ARROWS[job.phase]
+            assert job.lost or new.phase in ARROWS[job.phase]
             assert new.since == now
         else:
             assert new.since == job.since
@@ -249,6 +269,10 @@ def test_nothing_but_an_end_ends_a_job(phase: Phase, told: Evidence) -> None:
     says_so = (
         told.end is not None
         or (told.status is not None and told.status.state.is_final)
-        or (told.presence is None and told.absences >= LISTINGS_UNTIL_LOST)
+        or (_is_silent(told) and told.absences >= LISTINGS_UNTIL_LOST)
     )
     assert observe(a_job(7, phase), told).is_live is not says_so
+
+
+def _is_silent(told: Evidence) -> bool:
+    return told.presence is None and told.status is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dask_hpc.batch.model import JobState
 from dask_hpc.cluster.slot import Slot
-from tests.controller.world import World, a_world
+from tests.controller.world import World, a_world, succeed
 from tests.places import scratch
 
 if TYPE_CHECKING:
@@ -47,12 +47,15 @@ BLOWS: dict[str, Callable[[World, int], None]] = {
     "workers are gone": _disconnect,
     "no answer": lambda w, number: w.system.lose_answer("submit", times=number % 3),
     "not submitted": lambda w, number: w.system.be_silent("submit", times=number % 3),
+    "nothing listed": lambda w, number: w.system.list_nothing(times=number % 4),
     "not listed": lambda w, number: w.system.be_silent("status", times=number),
     "not cancelled": lambda w, number: w.system.be_silent("cancel", times=number % 4),
     "no history": lambda w, number: w.system.be_silent("history", times=number),
     "does not start": _fail,
 }
-deeds = st.tuples(st.sampled_from(["scale", *BLOWS]), st.integers(0, 7), st.sampled_from([0, 1, 9]))
+deeds = st.tuples(
+    st.sampled_from(["scale", "restart", *BLOWS]), st.integers(0, 7), st.sampled_from([0, 1, 9])
+)
 
 
 @settings(max_examples=12, deadline=None)
@@ -85,6 +88,8 @@ def test_after_any_storm_the_jobs_are_as_many_as_wanted_and_end_with_the_cluster
 async def _do(world: World, deed: str, number: int) -> None:
     if deed == "scale":
         await world.controller.scale(number)
+    elif deed == "restart":
+        await succeed(world)
     else:
         BLOWS[deed](world, number)
 
@@ -93,6 +98,7 @@ async def _calm(world: World) -> None:
     """Let every fault that was ordered happen, and none that was not."""
     world.crew.habits.fails = None
     await world.later(_OVER)
+    world.system.list_nothing(times=0)
     for verb in ("submit", "status", "cancel", "history"):
         world.system.lose_answer(verb, times=0)
         world.system.be_silent(verb, times=0)

@@ -58,7 +58,8 @@ class FakeCrew:
         self.drained: list[Slot] = []
         self.draining: set[Slot] = set()
         self.busy: set[Slot] = set()
-        self.work = 0
+        self.work: int | dict[str, int] = 0
+        self.asked: list[tuple[str, int, float | None]] = []
         self.looks = 0
         self.error: Exception | None = None
         self.drain_error: Exception | None = None
@@ -94,8 +95,9 @@ class FakeCrew:
             if not self.habits.stays:
                 self._end_by_itself(slot)
 
-    def demand(self) -> int:
-        return self.work
+    def demand(self, pool: str, *, slots: Collection[Slot], seconds: float | None) -> int:
+        self.asked.append((pool, len(slots), seconds))
+        return self.work if isinstance(self.work, int) else self.work[pool]
 
     def disconnect(self, slot: Slot) -> None:
         """Lose the connection to the workers of a job."""
@@ -251,6 +253,19 @@ async def a_world(
         for task in world.tasks:
             task.cancel()
         await asyncio.gather(*world.tasks, return_exceptions=True)
+
+
+async def succeed(world: World) -> bool:
+    """Kill the controller of a world and let another one follow; return whether it found a past."""
+    world.tasks[1].cancel()
+    await asyncio.gather(world.tasks[1], return_exceptions=True)
+    world.controller = Controller(
+        world.spec, world.system.queue(), watch=world.watch, crew=world.crew, clock=world.clock
+    )
+    found = await world.controller.restore()
+    world.crew.changed = world.controller.wake
+    world.tasks[1] = asyncio.ensure_future(world.controller.run())
+    return found
 
 
 @asynccontextmanager

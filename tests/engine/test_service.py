@@ -18,7 +18,7 @@ from dask_hpc.batch.model import JobState, Resources, Tag
 from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.record import ClusterRecord, ClusterState, write_cluster
 from dask_hpc.cluster.slot import Slot
-from dask_hpc.cluster.spec import Home
+from dask_hpc.cluster.spec import Home, Pool
 from dask_hpc.controller.adaptive import Bounds
 from dask_hpc.engine.client import ControllerClient, connected
 from dask_hpc.engine.scheduler import HPCScheduler
@@ -27,6 +27,7 @@ from dask_hpc.engine.tls import cluster_security
 from dask_hpc.errors import ClusterNotFound, ControllerUnreachable, HPCError, SubmitRejected
 from dask_hpc.testing import FakeSystem
 from tests.boot.stage import eventually, new_cluster
+from tests.cluster.specs import a_spec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -227,11 +228,15 @@ async def test_a_refusal_at_the_start_is_in_the_report_and_the_scheduler_stays()
         assert (report.trouble.kind, report.trouble.message) == ("SubmitRejected", "not today")
 
 
+GPU = Pool(
+    worker=Resources(cores=1, memory=2**30), processes=1, python="python", offers={"GPU": 1.0}
+)
+
 # the crew ----------------------------------------------------------------------------------------
 
 
 async def test_a_crew_is_known_by_its_jobs(scene: Scene) -> None:
-    crew = SchedulerCrew(scene.scheduler, drain_seconds=5)
+    crew = SchedulerCrew(scene.scheduler, a_spec(drain_timeout=5))
     for name in ("x.0-0", "x.0-1", "x.1-0", "somebody-else"):
         await scene.worker(name)
     present = crew.present()
@@ -240,7 +245,7 @@ async def test_a_crew_is_known_by_its_jobs(scene: Scene) -> None:
 
 
 async def test_a_job_with_work_is_not_idle(scene: Scene) -> None:
-    crew = SchedulerCrew(scene.scheduler, drain_seconds=5)
+    crew = SchedulerCrew(scene.scheduler, a_spec(drain_timeout=5))
     busy, _ = await scene.worker("x.0-0"), await scene.worker("x.0-1")
     await scene.worker("x.1-0")
     client = await scene.client()
@@ -252,7 +257,7 @@ async def test_a_job_with_work_is_not_idle(scene: Scene) -> None:
 
 
 async def test_a_crew_drains_the_jobs_it_is_told_to(scene: Scene) -> None:
-    crew = SchedulerCrew(scene.scheduler, drain_seconds=5)
+    crew = SchedulerCrew(scene.scheduler, a_spec(drain_timeout=5))
     for name in ("x.0-0", "x.0-1", "x.1-0"):
         await scene.worker(name)
     await crew.drain([Slot(Tag("x"), 0)])
@@ -260,13 +265,37 @@ async def test_a_crew_drains_the_jobs_it_is_told_to(scene: Scene) -> None:
 
 
 async def test_demand_follows_the_work(scene: Scene) -> None:
-    crew = SchedulerCrew(scene.scheduler, drain_seconds=5)
-    assert crew.demand() == 0
+    crew = SchedulerCrew(scene.scheduler, a_spec(drain_timeout=5))
+    assert crew.demand("default", slots=(), seconds=None) == 0
     client = await scene.client()
     futures = client.map(abs, range(20))
     await eventually(lambda: len(scene.scheduler.tasks) == 20)
-    assert crew.demand() >= 1
+    assert crew.demand("default", slots=(), seconds=None) >= 1
+    assert crew.demand("default", slots=(), seconds=1000) == 1
     assert len(futures) == 20
+
+
+async def test_work_that_asks_for_a_resource_is_for_the_pools_that_offer_it(scene: Scene) -> None:
+    pools = {"gpu": GPU, "big": replace(GPU, offers={"RAM": 1.0})}
+    crew = SchedulerCrew(scene.scheduler, a_spec(pools=pools))
+    client = await scene.client()
+    plain = client.map(abs, range(3))
+    special = client.map(abs, range(10, 18), resources={"GPU": 1})
+    await eventually(lambda: len(scene.scheduler.tasks) == 11)
+
+    def demand(pool: str, *slots: Slot) -> int:
+        return crew.demand(pool, slots=slots, seconds=1)
+
+    assert (demand("default"), demand("gpu"), demand("big")) == (1, 4, 0)
+    await scene.worker("x.0-0")
+    assert await asyncio.gather(*plain) == [0, 1, 2]
+    slot = Slot(Tag("x"), 0)
+    assert demand("default", slot) == 1, "it holds results"
+    await client.cancel(plain)
+    del plain
+    await eventually(lambda: demand("default", slot) == 0)
+    assert demand("gpu") == 1, "by now it is known how short they are"
+    assert len(special) == 8
 
 
 # the client --------------------------------------------------------------------------------------
@@ -344,7 +373,7 @@ async def test_a_cluster_that_is_not_there_is_not_asked(scene: Scene) -> None:
 
 async def test_an_error_that_this_release_does_not_know_keeps_its_words() -> None:
     class Newer:
-        async def hpc_scale(self, jobs: int) -> dict[str, Any]:
+        async def hpc_scale(self, **_: Any) -> dict[str, Any]:
             return {"refused": {"kind": "QuotaExceeded", "message": "no hours left", "hint": "ask"}}
 
     with pytest.raises(HPCError, match="no hours left") as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,22 @@ def test_both_ends_of_a_connection_want_a_certificate(tmp_path: Path, role: str)
     listening = security.get_listen_args(role)["ssl_context"]
     connecting = security.get_connection_args(role)["ssl_context"]
     assert listening.verify_mode == connecting.verify_mode == ssl.CERT_REQUIRED
+
+
+def test_a_context_is_made_once_and_by_a_copy_anew(tmp_path: Path) -> None:
+    create_certificates(tmp_path / "tls", name="climate")
+    security = cluster_security(tmp_path / "tls", secure=True)
+    copy = pickle.loads(pickle.dumps(security))
+    for arguments in ("get_connection_args", "get_listen_args"):
+        first = getattr(security, arguments)("worker")
+        again = getattr(security, arguments)("worker")
+        assert first == again
+        assert first["ssl_context"] is again["ssl_context"]
+        assert first["ssl_context"] is not getattr(security, arguments)("client")["ssl_context"]
+        of_copy = getattr(copy, arguments)("worker")["ssl_context"]
+        assert of_copy.get_ca_certs() == first["ssl_context"].get_ca_certs()
+        assert of_copy is not first["ssl_context"]
+    assert repr(copy) == repr(security)
 
 
 def test_without_encryption_no_file_is_looked_for(tmp_path: Path) -> None:

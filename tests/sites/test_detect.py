@@ -15,6 +15,7 @@ from dask_hpc.sites.detect import (
     detect,
     facts_of,
     find_systems,
+    first_node,
     recognised,
 )
 from dask_hpc.sites.settings import Recognise
@@ -191,6 +192,31 @@ async def test_accounting_that_does_not_answer_now_may_do_so_later() -> None:
     runner = machine(sinfo="slurm 23.11.10\n")
     runner.fail("sacct", error=BatchUnavailable("sacct did not end within 10 s"))
     assert (await facts_of("slurm", runner))["accounting"] == "yes"
+
+
+async def test_a_node_of_slurm_is_a_fact() -> None:
+    runner = ScriptedRunner()
+    runner.answer("sinfo", "-h", "-o", "%N", stdout="nid[000001-000128,000200],gpu[1-2]\n")
+    runner.answer("sinfo", "--version", stdout="slurm 23.11.10\n")
+    assert (await facts_of("slurm", runner))["node"] == "nid000001"
+    runner = ScriptedRunner()
+    runner.fail("sinfo", error=BatchUnavailable("sinfo did not end within 2 s"))
+    assert "node" not in await facts_of("slurm", runner)
+
+
+@pytest.mark.parametrize(
+    ("text", "node"),
+    [
+        ("node[1-4]\n", "node1"),
+        ("nid[000001-000128,000200],gpu[1-2]\n", "nid000001"),
+        ("login-gpu7\nn[1-2]\n", "login-gpu7"),
+        ("rack[1-2]n[01-16].cluster\n", "rack1n01.cluster"),
+        ("\nslurm 23.11.10\n(null)\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_first_of_a_list_of_nodes_is_found(text: str, node: str) -> None:
+    assert first_node(text) == node
 
 
 async def test_a_batch_system_that_we_do_not_ask_has_no_facts() -> None:

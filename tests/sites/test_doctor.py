@@ -146,6 +146,20 @@ def test_a_good_place_is_said_to_be_good() -> None:
             "dask-hpc queues shows them",
         ),
         (
+            {"site": replace(SITE, network=Trouble(text="no 'ib7' here", hint="name another"))},
+            "warning",
+            "network",
+            "no 'ib7' here",
+            "name another",
+        ),
+        (
+            {"site": replace(SITE, scratch=Trouble(text="/tmp is on tmpfs", hint="spill: false"))},
+            "warning",
+            "scratch space",
+            "/tmp is on tmpfs",
+            "spill: false",
+        ),
+        (
             {"bad_profiles": (Trouble(text="x.yaml:1: bad", hint="mend"),)},
             "error",
             "profile",
@@ -180,6 +194,12 @@ def test_what_is_bad_is_said_with_what_to_do(
 ) -> None:
     (found,) = bad(**facts)
     assert (found.severity, found.about, found.text, found.hint) == (severity, about, text, hint)
+
+
+def test_where_a_scheduler_on_this_host_would_be_is_said_with_the_reason() -> None:
+    site = replace(SITE, network="eth0 10.77.0.1: the route to node n1")
+    said = [one.text for one in check(replace(GOOD, site=site)) if one.about == "network"]
+    assert said == ["a scheduler on this host would be at eth0 10.77.0.1: the route to node n1"]
 
 
 def test_a_home_on_this_machine_is_good_enough_for_its_own_queue() -> None:

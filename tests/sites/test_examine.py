@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dask_hpc.sites.doctor import SiteFacts, Trouble
-from dask_hpc.sites.examine import examine, exposed, file_system_of
+from dask_hpc.sites.examine import examine, exposed
 from dask_hpc.sites.settings import from_keywords
 from dask_hpc.testing import ScriptedRunner
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.sites.conftest import WriteProfile
 
 SLURM = from_keywords({"site": "slurm"})
@@ -138,27 +139,62 @@ def test_a_directory_that_goes_away_is_nothing(tmp_path: Path) -> None:
     assert list(exposed(tmp_path / "gone")) == []
 
 
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/home/u/x", "nfs4"),
-        ("/home", "nfs4"),
-        ("/homes", "ext4"),
-        ("/a b/c", "lustre"),
-        ("/t", "xfs"),
-    ],
-)
-def test_a_file_system_is_that_of_the_nearest_mount(tmp_path: Path, path: str, kind: str) -> None:
-    mounts = tmp_path / "mountinfo"
-    mounts.write_text(
-        "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
-        "30 22 0:50 / /home rw,relatime shared:2 - nfs4 server:/home rw,vers=4.2\n"
-        "31 22 0:51 / /a\\040b rw - lustre 10.0.0.1@tcp:/fs rw\n"
-        "32 22 0:52 / /t rw - tmpfs tmpfs rw\n"
-        "33 32 0:53 / /t rw - xfs /dev/sdb rw\n"
-    )
-    assert file_system_of(Path(path), mounts) == kind
+# network and scratch space -----------------------------------------------------------------------
 
 
-def test_a_machine_without_that_list_has_unknown_file_systems(tmp_path: Path) -> None:
-    assert file_system_of(tmp_path, tmp_path / "nowhere") == ""
+async def places(runner: ScriptedRunner, **settings: Any) -> SiteFacts:
+    found = (await examine(runner, from_keywords(settings))).site
+    assert isinstance(found, SiteFacts)
+    return found
+
+
+@pytest.mark.usefixtures("home")
+async def test_jobs_on_this_machine_need_no_network(tmp_path: Path) -> None:
+    found = await places(ScriptedRunner(), site="local")
+    assert found.network == ""
+    found = await places(ScriptedRunner(), site="local", interface="lo")
+    assert found.network == "lo 127.0.0.1: the site names it"
+
+
+@pytest.mark.usefixtures("home")
+async def test_elsewhere_the_address_of_a_scheduler_here_is_a_fact(recordings: Path) -> None:
+    found = await places(slurm_here(recordings), site="slurm")
+    assert isinstance(found.network, str)
+    address, _, why = found.network.partition(": ")
+    assert len(address.split()) == 2
+    assert why
+
+
+@pytest.mark.usefixtures("home")
+async def test_an_interface_that_is_not_here_is_a_fact(recordings: Path) -> None:
+    runner = slurm_here(recordings)
+    found = await places(runner, site="slurm", interface="lo", scheduler_interface="ib7")
+    assert isinstance(found.network, Trouble)
+    assert "has no network interface 'ib7'" in found.network.text
+    assert found.network.hint.endswith("else set scheduler_interface")
+
+
+@pytest.mark.usefixtures("home")
+async def test_spilling_to_the_memory_of_this_machine_is_a_fact() -> None:
+    found = await places(ScriptedRunner(), site="local", local_directory="/dev/shm")
+    assert found.scratch
+    assert found.scratch.text.startswith("/dev/shm is on tmpfs: what workers spill there")
+    found = await places(ScriptedRunner(), site="local", local_directory="/dev/shm", spill=False)
+    assert found.scratch is None
+
+
+@pytest.mark.usefixtures("home")
+async def test_a_variable_that_jobs_on_this_machine_do_not_have_is_a_fact() -> None:
+    found = await places(ScriptedRunner(), site="local", local_directory="$NO_SUCH_SCRATCH")
+    assert found.scratch
+    assert "NO_SUCH_SCRATCH is not set" in found.scratch.text
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("directory", ["$NO_SUCH_SCRATCH", "/dev/shm", "/no/such/place", None])
+async def test_what_nodes_may_have_otherwise_is_none(
+    recordings: Path, directory: str | None
+) -> None:
+    keywords = {"local_directory": directory} if directory else {}
+    found = await places(slurm_here(recordings), site="slurm", **keywords)
+    assert found.scratch is None

@@ -28,8 +28,16 @@ def test_a_setting_stands_with_its_value_its_words_and_its_origin(users: WritePr
 
 def test_every_setting_is_listed_in_the_order_of_the_definition() -> None:
     names = list(dict.fromkeys(entry.path[0] for entry in entries(site_settings("local"))))
-    expected = [name for name in Settings.__struct_fields__ if name != "queues"]
+    free = ("queues", "pools", "resources")  # names of the user's own, of which there are none
+    expected = [name for name in Settings.__struct_fields__ if name not in free]
     assert names == expected
+
+
+def test_a_pool_lists_only_what_it_says(users: WriteProfile) -> None:
+    users("alpine", "system: slurm\ncores: 8\npools:\n  gpu: {gpus: 1, resources: {GPU: 1}}\n")
+    found = {entry.path: entry.value for entry in entries(site_settings("alpine"))}
+    pool = {path: value for path, value in found.items() if path[0] == "pools"}
+    assert pool == {("pools", "gpu", "gpus"): 1, ("pools", "gpu", "resources", "GPU"): 1.0}
 
 
 def test_what_was_taken_back_is_a_default(users: WriteProfile) -> None:

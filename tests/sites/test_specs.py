@@ -79,7 +79,7 @@ def test_a_spec_holds_every_setting_resolved() -> None:
     assert (worker.queue, worker.account, worker.directives) == ("premium", "p7", ("--exclusive",))
     assert (found.processes, found.threads, found.memory_limit) == (4, 9, 25 * 10**9)
     assert (found.python, found.prologue) == (sys.executable, ("module load x",))
-    assert (found.interface, found.scheduler_interface) == ("ib0", "ib0")
+    assert (found.interface, found.scheduler_interface) == ("ib0", None)
     assert (found.ports, found.local_directory) == ("8700:8799", "$TMPDIR")
     assert (found.drain_timeout, found.death_timeout, found.idle_timeout) == (60, 90, 3600)
     assert (found.site, found.system, found.user, found.secure) == ("slurm", "slurm", "u", True)
@@ -125,6 +125,16 @@ def test_more_than_four_cores_are_divided_as_distributed_does(cores: int, proces
 
 def test_processes_can_be_set() -> None:
     assert processes_of(Settings(cores=36, processes=1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("keywords", "seconds"),
+    [({}, 900), ({"client_lease": "12h"}, 43200)],
+)
+def test_what_a_dropped_client_wanted_is_kept_for_a_quarter_of_an_hour(
+    keywords: dict[str, Any], seconds: float
+) -> None:
+    assert spec(**keywords).client_lease == seconds
 
 
 @pytest.mark.parametrize(
@@ -267,3 +277,43 @@ def test_an_unknown_keyword_is_refused_with_the_nearest(
         check_keywords({keyword: 1})
     assert (str(caught.value), caught.value.hint) == (message, hint)
     check_keywords({"scheduler_memory": "4GB"})
+
+
+# where jobs are submitted from, and who is told where the scheduler is ----------------------------
+
+
+def test_a_site_whose_nodes_may_not_submit_needs_an_agent_for_a_scheduler_in_a_job() -> None:
+    assert not spec().has_agent
+    assert spec(submit_from="login").has_agent
+    assert not spec(Home.HERE, submit_from="login").has_agent
+
+
+def test_from_where_else_jobs_could_be_submitted_is_asked() -> None:
+    with pytest.raises(ConfigError) as error:
+        spec(submit_from="laptop")
+    assert str(error.value) == "submit_from 'laptop' is not one of login, node"
+
+
+def test_a_profile_says_it_too(users: WriteProfile) -> None:
+    users("alpine", "system: slurm\nsubmit_from: login\n")
+    found = cluster_spec(site("alpine"), name="x", home=Home.JOB, directory=Path("/x"), user="me")
+    assert found.has_agent
+    path = users("alpine", "system: slurm\nsubmit_from: laptop\n")
+    with pytest.raises(ConfigError, match=f"{path}:2: submit_from 'laptop' is not one of"):
+        site("alpine")
+
+
+def test_the_scheduler_file_is_meant_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert spec().scheduler_file is None
+    assert spec(scheduler_file="s.json").scheduler_file == tmp_path / "s.json"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert spec(scheduler_file="~/s.json").scheduler_file == tmp_path / "s.json"
+
+
+@pytest.mark.parametrize("name", ["/nowhere/s.json", "/tmp", "/etc/passwd/s.json"])
+def test_a_scheduler_file_that_cannot_be_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"scheduler_file '{name}' (cannot be|is a directory)"):
+        spec(scheduler_file=name)

@@ -322,9 +322,10 @@ def _option_name(word: str) -> str:
 
 def _refused(result: Result) -> BatchError:
     said = words(result)
-    if any(sign in result.stderr for sign in UNAVAILABLE):
+    # Without a word, or ended by a signal: whoever refuses says so.
+    if not said or result.exit_code < 0 or any(sign in result.stderr for sign in UNAVAILABLE):
         return BatchUnavailable(
-            f"slurm did not answer: {said}",
+            f"slurm did not answer: {said or f'sbatch ended with exit code {result.exit_code}'}",
             result=result,
             hint="the job may have been submitted: it is looked for by its name",
         )

@@ -33,11 +33,13 @@ logger = logging.getLogger(__name__)
 class Pace:
     """How long to wait between two listings, in seconds.
 
-    It is ``shortest`` after a change, and doubles up to ``longest`` while nothing changes.
+    It is ``shortest`` after a change, and doubles up to ``longest`` while nothing changes, or up to
+    ``unanswered`` while there is no answer: who waits for the end of an outage should see it.
     """
 
     shortest: float = 1.0
     longest: float = 60.0
+    unanswered: float = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,6 +83,7 @@ class Watch:
         self._latest: Mapping[JobId, JobStatus] = {}
         self._listed_at: float | None = None
         self._failure: BatchError | None = None
+        self._failing_since = 0.0
         self._queries = 0
         self._asked_at = float("-inf")
         self._in_doubt = False
@@ -101,6 +104,14 @@ class Watch:
     def failure(self) -> BatchError | None:
         """Why the last query failed, or nothing if it did not."""
         return self._failure
+
+    @property
+    def unanswered_since(self) -> float | None:
+        """When the first of the queries was made that fail, in seconds since the epoch, if they do.
+
+        Nothing is known while nobody follows anything: then nothing is asked.
+        """
+        return self._failing_since if self._failure and self._followed else None
 
     def absences(self, tag: Tag, index: int = 0) -> int:
         """Return how many believed listings in a row did not show a job; 0 if nobody follows it.
@@ -163,13 +174,15 @@ class Watch:
         self._queries += 1
         number = self._queries
         self._asked_at = self._clock.monotonic()
+        begin = self._clock.time()
         try:
             listed = await self._queue.status(frozenset(self._followed))
         except BatchError as error:
             level = logging.DEBUG if self._failure else logging.WARNING
             logger.log(level, "jobs could not be listed, what is known of them stays: %s", error)
+            self._failing_since = self._failing_since if self._failure else begin
             self._failure = error
-            self._slow_down()
+            self._slow_down(max(self._pace.shortest, self._pace.unanswered))
             return
         self._failure = None
         self._read(number, self._of_interest(listed))
@@ -182,7 +195,7 @@ class Watch:
         self._in_doubt = False
         self._count(number, listed)
         if _states(listed) == _states(self._latest):
-            self._slow_down()
+            self._slow_down(self._pace.longest)
         else:
             self._pause = self._pace.shortest
         self._latest, self._listed_at = listed, self._clock.time()
@@ -207,8 +220,8 @@ class Watch:
     def _of_interest(self, listed: Mapping[JobId, JobStatus]) -> Mapping[JobId, JobStatus]:
         return {job_id: job for job_id, job in listed.items() if job.tag in self._followed}
 
-    def _slow_down(self) -> None:
-        self._pause = min(self._pause * 2, self._pace.longest)
+    def _slow_down(self, longest: float) -> None:
+        self._pause = min(self._pause * 2, longest)
 
 
 def _anybody_lives(jobs: Mapping[JobId, JobStatus]) -> bool:

@@ -13,13 +13,16 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cloudpickle
 import dask
 from distributed import Status, Worker
 
 from dask_hpc.boot.trunk import ignore_signals
+
+if TYPE_CHECKING:
+    from distributed import Security
 
 logger = logging.getLogger("distributed.nanny")
 
@@ -68,8 +71,11 @@ class Minder(Protocol):
         """Hear that the process is gone."""
 
 
-def work(channel: socket.socket, name: str) -> int:
-    """Run a worker in a freshly forked process, as its nanny specifies."""
+def work(channel: socket.socket, name: str, *, security: Security) -> int:
+    """Run a worker in a freshly forked process, as its nanny specifies.
+
+    ``security`` is the trunk's: its contexts are there already.
+    """
     with channel.makefile("rb") as stream:
         specification = cloudpickle.load(stream)
     # Forked processes would all draw the same numbers.
@@ -82,7 +88,7 @@ def work(channel: socket.socket, name: str) -> int:
     log_format = f"[{name}] " + dask.config.get("distributed.admin.log-format")
     for handler in logging.getLogger("distributed").handlers:
         handler.setFormatter(logging.Formatter(log_format))
-    return asyncio.run(_work(channel, specification["worker"]))
+    return asyncio.run(_work(channel, {**specification["worker"], "security": security}))
 
 
 async def _work(channel: socket.socket, options: dict[str, Any]) -> int:

@@ -16,14 +16,18 @@ from dask_hpc._clock import SystemClock
 from dask_hpc.boot.forked import QuietWorker
 from dask_hpc.boot.nanny import ForkNanny
 from dask_hpc.boot.trunk import DRAIN_SIGNALS
+from dask_hpc.cluster.network import bracketed
 from dask_hpc.cluster.slot import worker_name
+from dask_hpc.engine.admission import RUN
 from dask_hpc.engine.drain import DrainRoute, drain
+from dask_hpc.engine.limits import check_ports
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from distributed import Security
 
+    from dask_hpc.boot.arrival import Arrival, Place
     from dask_hpc.boot.forked import ForkedWorker
     from dask_hpc.cluster.slot import Slot
     from dask_hpc.cluster.spec import ClusterSpec
@@ -35,16 +39,18 @@ _MESSAGE = 4096  # bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """Where a worker host stands: its job, the scheduler it reports to, its scratch space.
+    """Where a worker host stands: its job, the way to its scheduler, its scratch space.
 
-    ``drain_at`` is when it leaves, in seconds since the epoch, or never.
+    ``memory_limit`` is that of each worker, in bytes; ``drain_at`` is when the host leaves, in
+    seconds since the epoch, or never.
     """
 
     spec: ClusterSpec
     slot: Slot
-    scheduler: str
+    arrival: Arrival
     security: Security
     scratch: Path
+    memory_limit: int
     drain_at: float | None
 
 
@@ -57,18 +63,48 @@ class Supervisor:
         self._clock = SystemClock()
         self._workers: dict[str, ForkedWorker] = {}
         self._asked_to_drain = asyncio.Event()
-        self._nannies = [self._nanny(index) for index in range(post.spec.processes)]
+        self._nannies: list[ForkNanny] = []
 
     async def run(self) -> int:
-        """Return the exit status of the host."""
+        """Return the exit status of the host.
+
+        Raises
+        ------
+        HPCError
+            If the workers cannot work here, or not reach the scheduler.
+        """
         self._listen()
         timer = asyncio.ensure_future(self._drain_in_time())
+        code = await self._serve()
+        while code == 0 and await self._is_followed():
+            logger.info("another scheduler follows: the workers begin anew")
+            code = await self._serve()
+        timer.cancel()
+        return code
+
+    async def _is_followed(self) -> bool:
+        """Whether the workers ended because their scheduler did, and another one follows it."""
+        following = asyncio.ensure_future(self._post.arrival.is_followed())
+        await self._unless_drained(following)
+        following.cancel()
+        return not self._asked_to_drain.is_set() and following.result()
+
+    async def _serve(self) -> int:
+        """Run the workers until they have ended; return the exit status of the host."""
+        arriving = asyncio.ensure_future(self._post.arrival.place(self._post.security))
+        await self._unless_drained(arriving)
+        if not arriving.done():
+            arriving.cancel()
+            return 0
+        place = arriving.result()
+        spec = self._post.spec
+        check_ports(spec.ports, spec.processes, host=place.host)
+        self._nannies = [self._nanny(index, place) for index in range(spec.processes)]
         starting = asyncio.gather(*map(self._start, self._nannies))
         await self._unless_drained(starting)
         ending = asyncio.gather(*(nanny.finished() for nanny in self._nannies))
         await self._unless_drained(ending)
-        timer.cancel()
-        await self._leave()
+        await self._leave(place)
         await asyncio.gather(*(nanny.close(timeout=1) for nanny in self._nannies))
         if self._asked_to_drain.is_set():
             return 0
@@ -83,22 +119,23 @@ class Supervisor:
         for number in DRAIN_SIGNALS:
             loop.add_signal_handler(number, self._asked_to_drain.set)
 
-    def _nanny(self, index: int) -> ForkNanny:
+    def _nanny(self, index: int, place: Place) -> ForkNanny:
         spec = self._post.spec
         return ForkNanny(
             functools.partial(self._fork, control=self._control) if self._control else None,
-            self._post.scheduler,
+            place.scheduler,
             worker_class=QuietWorker,
             name=worker_name(self._post.slot, index),
             nthreads=spec.threads,
-            memory_limit=spec.memory_limit,
+            memory_limit=self._post.memory_limit,
+            resources=spec.offers,
+            startup_information={RUN: self._post.arrival.say_run},
             local_directory=str(self._post.scratch),
             death_timeout=spec.death_timeout,
             security=self._post.security,
-            interface=spec.interface,
             port=spec.ports,
             worker_port=spec.ports or 0,
-            host="127.0.0.1" if spec.loopback else None,
+            host=bracketed(place.host),
         )
 
     def _fork(
@@ -141,13 +178,13 @@ class Supervisor:
             await nanny.close(timeout=1)
         return bool(nanny.status == Status.running)
 
-    async def _leave(self) -> None:
+    async def _leave(self, place: Place) -> None:
         """Drain the workers that are still running, and restart none of them."""
         running = [nanny for nanny in self._nannies if nanny.status == Status.running]
         if not running:
             return
         for nanny in running:
             nanny.status = Status.closing_gracefully
-        route = DrainRoute(self._post.scheduler, running[0].connection_args)
+        route = DrainRoute(place.scheduler, running[0].connection_args)
         addresses = {nanny.name: nanny.worker_address for nanny in running}
         await drain(route, addresses, seconds=self._post.spec.drain_timeout)

@@ -13,6 +13,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import dask
 from distributed import Nanny, Status
 from distributed.nanny import WorkerProcess
 from distributed.protocol import pickle
@@ -30,9 +31,14 @@ if TYPE_CHECKING:
 _CLOSE_GRACE = 2.0  # seconds until a closing worker is killed
 _CRASH_WINDOW = 60.0  # seconds in which so many crashes are too many:
 _MAX_CRASHES = 5
+# Twice a second a server looks at itself and at all disks; of a nanny nobody wants to know.
+_UNWATCHED = {
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.system-monitor.interval": "60s",
+}
 _LEAVING = (Status.closing_gracefully, Status.closing, Status.closed)
 
-_SAME = ("name", "nthreads", "resources", "death_timeout", "preload", "preload_argv", "security")
+_SAME = ("name", "nthreads", "resources", "death_timeout", "preload", "preload_argv")
 
 
 class ForkNanny(Nanny):
@@ -50,7 +56,10 @@ class ForkNanny(Nanny):
         *arguments: Any,
         **options: Any,
     ) -> None:
-        super().__init__(*arguments, **options)
+        of_worker = {key: dask.config.get(key) for key in _UNWATCHED}
+        with dask.config.set(_UNWATCHED):
+            super().__init__(*arguments, **options)
+        dask.config.set(of_worker, config=self.config)
         self.gave_up = False
         self._fork = fork
         self._spawns = fork is None

@@ -18,6 +18,7 @@ from dask_hpc.boot.trunk import DRAIN_SIGNALS
 from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.record import ClusterState, read_cluster, read_spec, write_cluster
 from dask_hpc.cluster.slot import Slot
+from dask_hpc.engine.schedulerfile import remove_scheduler_file
 from dask_hpc.engine.start import start_scheduler
 from dask_hpc.errors import HPCError
 
@@ -72,7 +73,8 @@ def _bury(directory: ClusterDirectory, scheduler: HPCScheduler, *, reason: str) 
         record = read_cluster(directory)
     except HPCError:
         return
-    if record.address == scheduler.address:
+    remove_scheduler_file(read_spec(directory).scheduler_file, nonce=record.nonce)
+    if record.address in (scheduler.address, scheduler.contact_address):
         write_cluster(directory, replace(record, state=ClusterState.ENDED, reason=reason))
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DRAIN_SIGNALS = frozenset({signal.SIGTERM, signal.SIGUSR1, signal.SIGINT})
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_LIBC = ctypes.CDLL(None)  # before any fork: loading takes locks
 
 
 class Trunk:
@@ -39,7 +40,6 @@ class Trunk:
         )
         self._wakeup, self._wakeup_write = socket.socketpair()
         self._wakeup_write.setblocking(False)
-        self._libc = ctypes.CDLL(None)
         self._workers: dict[int, str] = {}
 
     def run(self, supervise: Callable[[socket.socket], int]) -> int:
@@ -91,7 +91,7 @@ class Trunk:
             os._exit(status)
 
     def _in_child(self, child: Callable[[], int], trunk: int) -> int:
-        self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with_parent()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for end in (self._control, self._wakeup, self._wakeup_write):
@@ -104,6 +104,11 @@ class Trunk:
         """Send a message to the supervisor, if it still lives."""
         with suppress(OSError):
             self._control.send(json.dumps(message).encode())
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the one that made it dies."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _do_nothing(number: int, frame: object) -> None:

@@ -6,7 +6,8 @@ Its processes form a tree of depth one::
     ├── supervisor         asyncio; one nanny a worker; drains on a signal and in time
     └── workers            forked on the supervisor's request
 
-``python -m dask_hpc.boot.workers --directory DIR --slot TAG.INDEX --job ID --end-time SECONDS``
+``python -m dask_hpc.boot.workers --pool NAME --directory DIR --slot TAG.INDEX --job ID
+--end-time SECONDS``
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ import asyncio
 import functools
 import gc
 import importlib
+import importlib.util
 import logging
-import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,13 +28,19 @@ import dask
 from distributed.versions import get_versions
 
 from dask_hpc._clock import SystemClock
+from dask_hpc._units import format_bytes
+from dask_hpc.batch.model import JobId
+from dask_hpc.boot.arrival import Arrival
 from dask_hpc.boot.forked import work
 from dask_hpc.boot.host import Post, Supervisor
 from dask_hpc.boot.trunk import Trunk, has_threads
+from dask_hpc.cluster import network
 from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.record import read_cluster, read_spec
 from dask_hpc.cluster.slot import Slot
-from dask_hpc.engine.limits import check_interface
+from dask_hpc.cluster.spec import DEFAULT_POOL
+from dask_hpc.cluster.storage import file_system_of, make_scratch, remark_on
+from dask_hpc.engine.limits import make_ready_for_thousands, memory_of_job
 from dask_hpc.engine.tls import cluster_security
 from dask_hpc.errors import HPCError
 
@@ -46,39 +52,59 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("distributed.worker_host")
 
+# Without a disk, what is spilled stays in memory, or goes over the network: better to wait.
+_WITHOUT_SPILLING = {
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": 0.80,
+    "distributed.worker.memory.terminate": 0.95,
+}
+# The scratch directory is this job's own, and goes with it: nobody else's is to be found there.
+_NOT_AGAIN = {"distributed.worker.use-file-locking": False}
 _MARGIN_SHARE = 4  # of a job's time, at most one part in so many goes to leaving
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the workers of a job until they are drained or the scheduler is gone."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pool", default=DEFAULT_POOL)
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--slot", type=Slot.parse, required=True)
-    parser.add_argument("--job", default="")
+    parser.add_argument("--job", type=JobId, default=JobId(""))
     parser.add_argument("--end-time", type=lambda text: float(text) if text else None)
     options = parser.parse_args(arguments)
     gc.disable()
     try:
         return _run(options)
     except HPCError as error:
-        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
-        return 1
+        return _fail(error)
+
+
+def _fail(error: HPCError) -> int:
+    sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
+    return 1
 
 
 def _run(options: argparse.Namespace) -> int:
     directory = ClusterDirectory(options.directory)
-    spec, record = read_spec(directory), read_cluster(directory)
+    spec = read_spec(directory).of(options.pool)
+    read_cluster(directory)  # what is missing is said before anything takes time
     security = cluster_security(directory.tls, secure=spec.secure)
-    check_interface(spec.interface)
+    if spec.interface:
+        network.named(network.look(), spec.interface)
+    make_ready_for_thousands()
     _warm_up()
+    if not spec.spill:
+        dask.config.set(_WITHOUT_SPILLING)
     scratch = _scratch(spec)
     trace = directory.scratch_of(options.slot)
     post = Post(
         spec=spec,
         slot=options.slot,
-        scheduler=record.address,
+        arrival=Arrival(spec, directory, slot=options.slot, job=options.job),
         security=security,
         scratch=scratch,
+        memory_limit=_memory_limit(spec),
         drain_at=drain_time(options.end_time, now=SystemClock().time(), margin=spec.drain_margin),
     )
     try:
@@ -95,14 +121,20 @@ def _run_workers(post: Post) -> int:
         logger.warning("an import left threads running: workers are spawned, which is slower")
         gc.enable()
         return _supervise(post, None)
-    return Trunk(work).run(functools.partial(_supervise, post))
+    for arguments in (post.security.get_connection_args, post.security.get_listen_args):
+        arguments("worker")  # made once here, for all who are forked
+    trunk = Trunk(functools.partial(work, security=post.security))
+    return trunk.run(functools.partial(_supervise, post))
 
 
 def _supervise(post: Post, control: socket.socket | None) -> int:
     async def run() -> int:
         return await Supervisor(post, control).run()
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except HPCError as error:
+        return _fail(error)
 
 
 def drain_time(end_time: float | None, *, now: float, margin: float) -> float | None:
@@ -114,9 +146,26 @@ def drain_time(end_time: float | None, *, now: float, margin: float) -> float | 
 
 def _scratch(spec: ClusterSpec) -> Path:
     """Return a private directory of this job's own on the node, for what workers spill."""
-    parent = os.path.expandvars(spec.local_directory or os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - mkdtemp makes it private
-    Path(parent).mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="dask-hpc-", dir=parent))
+    scratch = make_scratch(spec.local_directory, spills=spec.spill)
+    for words in scratch.passed:
+        logger.warning("%s: takes %s", words, scratch.path.parent)
+    remark = remark_on(scratch.path, file_system_of(scratch.path), spills=spec.spill)
+    if remark:
+        logger.warning("%s; hint: %s", remark.text, remark.hint)
+    return scratch.path
+
+
+def _memory_limit(spec: ClusterSpec) -> int:
+    """Return the bytes of each worker: of what the job asked for, or of less if it has less."""
+    asked = spec.worker.memory
+    allowed = memory_of_job(asked)
+    if allowed < asked:
+        logger.warning(
+            "this job may have %s, and asked for %s: workers share what it may have",
+            format_bytes(allowed),
+            format_bytes(asked),
+        )
+    return allowed // spec.processes
 
 
 def _warm_up() -> None:
@@ -125,6 +174,9 @@ def _warm_up() -> None:
         importlib.import_module(module)
     for module in dask.config.get("distributed.worker.http.routes"):
         importlib.import_module(module)
+    dask.config.set(_NOT_AGAIN)
+    if importlib.util.find_spec("gilknocker") is None:
+        dask.config.set({"distributed.admin.system-monitor.gil.enabled": False})
     get_versions()  # runs `uname -p` once; the answer is kept
     gc.freeze()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
 import re
@@ -81,6 +82,26 @@ class Output:
 
         return Console(file=self._notes)
 
+    @property
+    def is_screen(self) -> bool:
+        """Whether somebody looks at the data itself."""
+        return _is_terminal(self._data)
+
+    @contextmanager
+    def redrawing(self) -> Iterator[Callable[[Callable[[Output], None]], None]]:
+        """Give what shows something on a terminal again and again, in the same place."""
+        from rich.console import Console
+        from rich.live import Live
+
+        with Live(console=Console(file=self._data), auto_refresh=False) as live:
+
+            def show(write: Callable[[Output], None]) -> None:
+                page = io.StringIO()
+                write(Output(data=page, notes=self._notes))
+                live.update(_as_lines(page.getvalue()), refresh=True)
+
+            yield show
+
     @contextmanager
     def waiting(self, text: str) -> Iterator[WaitingLine]:
         """Show what is being waited for, until the block ends."""
@@ -135,6 +156,14 @@ def _as_text(words: str) -> Any:
     from rich.text import Text
 
     return Text(_plain(words))  # and not markup: a queue may be called [red]
+
+
+def _as_lines(words: str) -> Any:
+    from rich.text import Text
+
+    # Not wrapped: of a long reason the begin is enough, and the table stays a table.
+    lines = [_plain(line) for line in words.splitlines()]
+    return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
 
 
 def _plain(text: str) -> str:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from dask_hpc.cli.view import ClusterView
 from dask_hpc.cluster.directory import directories, directory_of
-from dask_hpc.cluster.record import clusters, read_cluster
+from dask_hpc.cluster.record import ClusterState, clusters
+from dask_hpc.deploy.agent import tend_agent
+from dask_hpc.deploy.reaching import settled
 from dask_hpc.engine.client import ControllerClient, connected
 from dask_hpc.errors import ClusterNotFound, ControllerUnreachable, HPCError
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from dask_hpc.cluster.directory import ClusterDirectory
+    from dask_hpc.cluster.record import ClusterRecord
 
 
 def existing(name: str) -> ClusterDirectory:
@@ -41,19 +44,36 @@ def existing(name: str) -> ClusterDirectory:
 @asynccontextmanager
 async def controller_of(name: str) -> AsyncIterator[ControllerClient]:
     """Give the controller of the cluster of this name."""
-    async with connected(existing(name)) as controller:
+    directory = existing(name)
+    _check_alive(await settled(directory))
+    async with connected(directory) as controller:
         yield controller
+
+
+async def tended(name: str) -> str:
+    """Start the agent of a cluster again if it needs one; return what there is to say about it."""
+    return await tend_agent(existing(name))
 
 
 async def view_of(name: str) -> ClusterView:
     """Return a cluster as it is now, whether it answers or not."""
     directory = existing(name)
-    record = read_cluster(directory)
+    agent = await tend_agent(directory)
+    record = await settled(directory)
     try:
+        _check_alive(record)
         async with connected(directory) as controller:
-            return ClusterView(record=record, report=await controller.report())
+            return ClusterView(record=record, report=await controller.report(), agent=agent)
     except ControllerUnreachable as error:
-        return ClusterView(record=record, trouble=str(error))
+        return ClusterView(record=record, trouble=str(error), agent=agent)
+
+
+def _check_alive(record: ClusterRecord) -> None:
+    if record.state is ClusterState.ENDED:
+        raise ControllerUnreachable(
+            f"the scheduler of {record.name!r} has ended: {record.reason}",
+            hint=f"dask-hpc down {record.name} removes what is left",
+        )
 
 
 async def all_views() -> list[ClusterView]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack, suppress
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -11,32 +14,28 @@ from dask_hpc._clock import SystemClock
 from dask_hpc._files import read_tail
 from dask_hpc.cli.output import reports
 from dask_hpc.cli.reach import existing, view_of
-from dask_hpc.cli.view import JOBS, job_rows, summary
+from dask_hpc.cli.view import JOBS, changes, job_rows, summary
 from dask_hpc.cluster.slot import Slot
 from dask_hpc.cluster.spec import Home
+from dask_hpc.engine.dashboard.gate import gate_of
+from dask_hpc.errors import ClusterNotFound
 
 if TYPE_CHECKING:
     from dask_hpc.cli.output import Output
     from dask_hpc.cli.view import ClusterView
     from dask_hpc.cluster.record import ClusterRecord
+    from dask_hpc.engine.dashboard.gate import DashboardGate
 
 _LOOK = 2.0  # seconds between two looks of --watch
 
 
 @click.command()
 @click.argument("name")
-@click.option("--watch", is_flag=True, help="look again every two seconds")
+@click.option("--watch", is_flag=True, help="go on until Ctrl-C, and tell what changes")
 @reports
 def command(output: Output, name: str, *, watch: bool) -> None:
     """Show one cluster in full: its jobs with state and reason."""
-    asyncio.run(_follow(output, name) if watch else _show_once(output, name))
-
-
-async def _follow(output: Output, name: str) -> None:
-    clock = SystemClock()
-    while True:
-        await _show_once(output, name)
-        await clock.sleep(_LOOK)
+    asyncio.run(_watch(output, name) if watch else _show_once(output, name))
 
 
 async def _show_once(output: Output, name: str) -> None:
@@ -47,11 +46,64 @@ async def _show_once(output: Output, name: str) -> None:
         _show(output, view)
 
 
-def _show(output: Output, view: ClusterView) -> None:
+async def _watch(output: Output, name: str) -> None:
+    existing(name)
+    follow = _follow if output.as_json else _redraw if output.is_screen else _tell_changes
+    # Ctrl-C is how this is meant to end.
+    with suppress(asyncio.CancelledError):
+        try:
+            await follow(output, name)
+        except ClusterNotFound:
+            output.note(f"{name} has ended")
+
+
+async def _follow(output: Output, name: str) -> None:
+    clock = SystemClock()
+    while True:
+        await _show_once(output, name)
+        await clock.sleep(_LOOK)
+
+
+async def _redraw(output: Output, name: str) -> None:
+    """Show it in the same place again and again, with a link that opens the dashboard meanwhile."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        show = stack.enter_context(output.redrawing())
+        gate: DashboardGate | None = None
+        while True:
+            view = await view_of(name)
+            if gate is None and view.report:
+                gate = gate_of(existing(name))
+                stack.push_async_callback(gate.close)
+                await gate.open()
+            show(partial(_show, view=view, link=gate.link if gate else ""))
+            await clock.sleep(_LOOK)
+
+
+async def _tell_changes(output: Output, name: str) -> None:
+    """Show it once, then a line for each thing that changes: for a log."""
+    clock = SystemClock()
+    view = await view_of(name)
+    _show(output, view)
+    while True:
+        await clock.sleep(_LOOK)
+        before, view = view, await view_of(name)
+        for line in changes(before, view):
+            output.write(f"{datetime.now().astimezone():%H:%M:%S} {line}")
+
+
+def _show(output: Output, view: ClusterView, *, link: str = "") -> None:
     record, report = view.record, view.report
     output.write(f"{record.name}: {view.state} on {record.site}, scheduler {_home(record)}")
     if record.address:
-        output.write(f"address {record.address}")
+        why = f" ({record.network})" if record.network else ""
+        output.write(f"address {record.address}{why}")
+    if link:
+        output.write(f"dashboard {link}")
+    now = SystemClock().time()
+    for words in (view.agent, view.farewell(now), view.outage(now)):
+        if words:
+            output.write(words)
     if report is None:
         output.write(view.trouble)
         _show_scheduler_log(output, view)

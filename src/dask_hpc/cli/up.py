@@ -19,7 +19,7 @@ from dask_hpc.deploy.ending import end_cluster
 from dask_hpc.deploy.starting import submit_scheduler
 from dask_hpc.engine.start import queue_of
 from dask_hpc.errors import ConfigError, JobFailed
-from dask_hpc.sites.settings import from_options
+from dask_hpc.sites.settings import describe, from_options
 from dask_hpc.sites.specs import resolve_spec
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class _Wish:
 @click.option("--workers", type=int, metavar="N", help="worker processes to start")
 @click.option("--jobs", type=int, metavar="N", help="worker jobs to start (default: 1)")
 @click.option("--adapt", metavar="MIN:MAX", help="as many workers as the work asks for")
+@click.option("--scheduler-file", metavar="FILE", help=describe("scheduler_file"))
 @click.option("--idle-timeout", metavar="TIME", help="end it after so long without work or client")
 @click.option(
     "--insecure", is_flag=True, help="no encryption: whoever reaches a port can run code as you"
@@ -81,6 +82,7 @@ def _read(options: Mapping[str, Any]) -> _Wish:
         raise ConfigError(f"site is both {site!r} and {also_site!r}", hint="name it once")
     said = {
         "idle_timeout": options["idle_timeout"],
+        "scheduler_file": options["scheduler_file"],
         "secure": False if options["insecure"] else None,
     }
     layer = from_options(said).over(options["resources"])

@@ -6,14 +6,16 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dask_hpc._units import counted, format_seconds
+from dask_hpc.cluster.lifetime import farewell
 from dask_hpc.cluster.record import ClusterState
+from dask_hpc.cluster.spec import DEFAULT_POOL
 from dask_hpc.controller.states import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dask_hpc.cluster.record import ClusterRecord
-    from dask_hpc.controller.report import JobReport, Report
+    from dask_hpc.controller.report import JobReport, PoolReport, Report
 
 CLUSTERS = ("name", "site", "state", "workers", "jobs", "pending", "time left", "address")
 JOBS = ("job", "state", "for", "workers", "host", "ends in", "reason")
@@ -24,11 +26,15 @@ _UP = (Phase.RUNNING, Phase.MISSING, Phase.DRAINING)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterView:
-    """A cluster as it is listed: its record, and its controller's report if that answers."""
+    """A cluster as it is listed: its record, and its controller's report if that answers.
+
+    ``agent`` is what there is to say about the agent on a login node, if anything.
+    """
 
     record: ClusterRecord
     report: Report | None = None
     trouble: str = ""
+    agent: str = ""
 
     @property
     def state(self) -> str:
@@ -37,6 +43,17 @@ class ClusterView:
             return "lost" if self.record.is_stale else "silent"
         return str(self.record.state)
 
+    def farewell(self, now: float) -> str:
+        """Return in words that the scheduler's own job ends soon, or nothing."""
+        return farewell_of(self.record, now) if self.report else ""
+
+    def outage(self, now: float) -> str:
+        """Return in words that the batch system does not answer, or nothing."""
+        since = self.report.unanswered_since if self.report else None
+        if since is None:
+            return ""
+        return f"the batch system has not answered for {format_seconds(max(0.0, now - since))}"
+
     def as_json(self) -> dict[str, Any]:
         """Return everything, for programs."""
         return {
@@ -44,7 +61,14 @@ class ClusterView:
             "state": self.state,
             "report": asdict(self.report) if self.report else None,
             "trouble": self.trouble,
+            "agent": self.agent,
         }
+
+
+def farewell_of(record: ClusterRecord, now: float) -> str:
+    """Return in words that the job of a cluster's scheduler ends soon, or nothing."""
+    ends = record.end_time
+    return farewell(ends, walltime=None if ends is None else ends - record.created, now=now)
 
 
 def cluster_row(view: ClusterView, now: float) -> tuple[object, ...]:
@@ -66,7 +90,7 @@ def workers(report: Report | None) -> str:
     """Return how many workers there are of how many wanted."""
     if report is None:
         return ""
-    return f"{report.workers} of {report.wanted * report.workers_per_job}"
+    return f"{report.workers} of {report.workers_wanted}"
 
 
 def job_rows(jobs: Sequence[JobReport], now: float) -> list[tuple[object, ...]]:
@@ -79,7 +103,7 @@ def _job_row(job: JobReport, now: float) -> tuple[object, ...]:
     live = job.phase != Phase.ENDED
     return (
         job.job or job.slot,
-        job.phase,
+        job.phase if job.pool == DEFAULT_POOL else f"{job.phase} ({job.pool})",
         format_seconds(max(0.0, now - job.since)),
         job.workers or None,
         job.host,
@@ -97,10 +121,32 @@ def _reason(job: JobReport, now: float) -> str:
 
 def summary(report: Report) -> str:
     """Return the state of the workers in one line."""
-    mode = "" if report.maximum is None else f", adapts {report.minimum} to {report.maximum} jobs"
     text = f"{workers(report)} workers, {counted(report.count(*_UP), 'job')} up"
     if pending := report.count(Phase.PENDING, Phase.SUBMITTING):
         text += f", {pending} pending"
     if starting := report.count(Phase.STARTING):
         text += f", {starting} starting"
-    return f"{text}{mode}{f'; waits for {report.waits_for}' if report.waits_for else ''}"
+    text += "".join(_mode(name, pool) for name, pool in report.pools.items())
+    return f"{text}; waits for {report.waits_for}" if report.waits_for else text
+
+
+def _mode(name: str, pool: PoolReport) -> str:
+    whose = "" if name == DEFAULT_POOL else f"pool {name!r} "
+    if pool.maximum is not None:
+        return f", {whose}adapts {pool.minimum} to {pool.maximum} jobs"
+    return f", {whose}wants {counted(pool.wanted, 'job')}" if whose else ""
+
+
+def changes(before: ClusterView, after: ClusterView) -> list[str]:
+    """Return what is new in a cluster, a line for each thing; the time alone is not new."""
+    lines = [f"{after.record.name} is {after.state}"] if after.state != before.state else []
+    if after.report is None:
+        return lines
+    known = {job.slot: job for job in before.report.jobs} if before.report else {}
+    for job in after.report.jobs:
+        old = known.get(job.slot)
+        if old is None or (old.phase, old.reason) != (job.phase, job.reason):
+            lines.append(f"job {job.job or job.slot} {job.phase} {job.reason}".rstrip())
+    if before.report is None or summary(before.report) != summary(after.report):
+        lines.append(summary(after.report))
+    return lines

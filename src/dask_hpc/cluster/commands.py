@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dask_hpc.batch.model import JobSpec
 from dask_hpc.batch.script import Program, job_body
 from dask_hpc.cluster.directory import ClusterDirectory
+from dask_hpc.cluster.spec import DEFAULT_POOL
 
 if TYPE_CHECKING:
     from dask_hpc.batch.model import Resources, Tag
@@ -25,16 +26,19 @@ _ENVIRONMENT = {
 }
 
 
-def worker_job(spec: ClusterSpec, variables: JobVariables, *, tag: Tag) -> JobSpec:
-    """Return a job that brings workers."""
-    return _job(spec, variables, tag=tag, module="dask_hpc.boot.workers", resources=spec.worker)
+def worker_job(
+    spec: ClusterSpec, variables: JobVariables, *, tag: Tag, pool: str = DEFAULT_POOL
+) -> JobSpec:
+    """Return a job that brings workers to a pool."""
+    own = spec.of(pool)
+    program = ("dask_hpc.boot.workers", "--pool", pool)
+    return _job(own, variables, tag=tag, program=program, resources=own.worker)
 
 
 def scheduler_job(spec: ClusterSpec, variables: JobVariables, *, tag: Tag) -> JobSpec:
     """Return the job in which the scheduler and its controller live."""
-    return _job(
-        spec, variables, tag=tag, module="dask_hpc.boot.scheduler", resources=spec.scheduler
-    )
+    program = ("dask_hpc.boot.keeper",)
+    return _job(spec, variables, tag=tag, program=program, resources=spec.scheduler)
 
 
 def _job(
@@ -42,19 +46,18 @@ def _job(
     variables: JobVariables,
     *,
     tag: Tag,
-    module: str,
+    program: tuple[str, ...],
     resources: Resources,
 ) -> JobSpec:
     directory = ClusterDirectory(spec.directory)
-    program = Program(
-        argv=(spec.python, "-m", module, "--directory", str(directory.path)),
+    argv = (spec.python, "-m", *program, "--directory", str(directory.path))
+    runs = Program(
+        argv=argv,
         prologue=spec.prologue,
         environment=_ENVIRONMENT,
         python_path=directory.code,
     )
-    body = job_body(
-        program, variables, tag=tag, records=directory.jobs, walltime=resources.walltime
-    )
+    body = job_body(runs, variables, tag=tag, records=directory.jobs, walltime=resources.walltime)
     return JobSpec(
         tag=tag,
         resources=resources,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -61,6 +63,11 @@ class ClusterDirectory:
         """The dashboard's socket."""
         return self.path / "dashboard.sock"
 
+    @property
+    def requests(self) -> Path:
+        """What the controller asks of the agent on the login node, where that alone may submit."""
+        return self.path / "requests"
+
     def scratch_of(self, slot: object) -> Path:
         """Where a job says which directory on its node it spills to, until it has removed that."""
         return self.jobs / f"{slot}.scratch"
@@ -114,15 +121,41 @@ class ClusterDirectory:
         # All of it: the copy hides a whole installation, whose names the user's modules may import.
         # Not shutil.copytree: it copies modes, too, and those of an installation may be read-only.
         package = Path(dask_hpc.__file__).parent
-        for source in (*package.rglob("*.py"), *package.rglob("*.yaml")):
-            place = source.relative_to(package)
-            copy = self.code / package.name / place
-            # Python would make its cache with whatever mode the umask gives it.
-            cached = copy.parent / "__pycache__" / place.name
-            for folder in reversed(cached.relative_to(self.path).parents):
-                (self.path / folder).mkdir(mode=0o700, exist_ok=True)
-            copy.touch(mode=0o600)
-            copy.write_bytes(source.read_bytes())
+        sources = (*package.rglob("*.py"), *package.rglob("*.yaml"))
+        copies = [self.code / package.name / source.relative_to(package) for source in sources]
+        rooms = {room for copy in copies for room in copy.parents if self.path in room.parents}
+        # Python would make its caches with whatever mode the umask gives them.
+        for room in sorted(rooms | {copy.parent / "__pycache__" for copy in copies}):
+            room.mkdir(mode=0o700)
+        for source, copy in zip(sources, copies, strict=True):
+            _copy_module(source, copy)
+
+
+def _copy_module(source: Path, copy: Path) -> None:
+    """Copy a file, with what Python has made of it: no job has to compile it then."""
+    _write(copy, source.read_bytes())
+    # Python takes a cache only if its source has the time that it had.
+    modified = source.stat().st_mtime_ns
+    os.utime(copy, ns=(modified, modified))
+    if source.suffix == ".py" and (compiled := _compiled(source)):
+        _write(_cache_of(copy), compiled)
+
+
+def _compiled(source: Path) -> bytes:
+    """Return what Python has made of a module, if it is there for us to read."""
+    try:
+        return _cache_of(source).read_bytes()
+    except OSError:
+        return b""
+
+
+def _cache_of(source: Path) -> Path:
+    return Path(importlib.util.cache_from_source(str(source)))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(content)
 
 
 def check_name(name: str) -> str:

@@ -1,4 +1,7 @@
-"""The start and end records that jobs write: the second truth, after worker connections."""
+"""The records that jobs write: the second truth, after worker connections.
+
+They begin, they end, and meanwhile some cannot reach their scheduler.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from dask_hpc.cluster.slot import Slot
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+_UNREACHABLE = ".unreachable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,41 @@ class JobRecord:
     code: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """An address that was tried, and why nobody answers there."""
+
+    address: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreachable:
+    """What a worker host writes that cannot reach its scheduler, for as long as it tries.
+
+    ``time`` is in seconds since the epoch, ``tried`` begins with the address that should answer.
+    """
+
+    slot: str
+    job: JobId
+    host: str
+    time: float
+    tried: tuple[Attempt, ...]
+    hint: str = ""
+
+    @property
+    def message(self) -> str:
+        """Say it in words."""
+        first, *others = [f"{one.address} ({one.error})" for one in self.tried]
+        nor = f", nor at {' or '.join(others)}" if others else ""
+        return f"worker host {self.host} cannot reach the scheduler at {first}{nor}"
+
+
+def unreachable_of(jobs: Path, slot: Slot) -> Path:
+    """Return where a job's host says that it cannot reach its scheduler, until it can."""
+    return jobs / f"{slot}{_UNREACHABLE}"
+
+
 def read_end(path: Path, slot: Slot) -> JobRecord | None:
     """Return the record of one job's end from a directory, if there is one that can be read."""
     with suppress(FileNotFoundError, ValueError, TypeError):
@@ -41,19 +81,28 @@ def read_end(path: Path, slot: Slot) -> JobRecord | None:
 
 
 class JobRecords:
-    """The records of a directory, each read once: they are never changed after their rename."""
+    """The records of a directory, each read once: they are never changed after their rename.
+
+    Those of hosts that cannot reach their scheduler are removed again when they can.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._starts: dict[Slot, JobRecord] = {}
         self._ends: dict[Slot, JobRecord] = {}
+        self._unreachable: dict[str, tuple[Slot, Unreachable]] = {}
         self._seen: set[str] = set()
 
     def refresh(self) -> None:
         """Read what is new; what cannot be read now may be another time."""
         with suppress(OSError):
-            for entry in self._path.iterdir():
-                if entry.name not in self._seen and entry.suffix in (".start", ".end"):
+            entries = {entry.name: entry for entry in self._path.iterdir()}
+            for name in self._unreachable.keys() - entries.keys():
+                del self._unreachable[name]
+            for name, entry in entries.items():
+                if entry.suffix == _UNREACHABLE and name not in self._unreachable:
+                    self._read_unreachable(entry)
+                elif entry.suffix in (".start", ".end") and name not in self._seen:
                     self._read(entry)
 
     @property
@@ -65,6 +114,17 @@ class JobRecords:
     def ends(self) -> Mapping[Slot, JobRecord]:
         """The jobs that ended."""
         return self._ends
+
+    @property
+    def unreachable(self) -> Mapping[Slot, Unreachable]:
+        """The jobs whose hosts cannot reach their scheduler, also those that ended over it."""
+        return dict(self._unreachable.values())
+
+    def _read_unreachable(self, entry: Path) -> None:
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            values = json.loads(entry.read_text(encoding="utf-8"))
+            record = from_json(values, Unreachable)
+            self._unreachable[entry.name] = (Slot.parse(entry.stem), record)
 
     def _read(self, entry: Path) -> None:
         # A job that was killed while it wrote leaves nothing, or nothing that can be read.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from dask_hpc import _hosts
@@ -30,7 +30,9 @@ class ClusterRecord:
 
     ``tag`` is the name of the scheduler's own job and ``job`` its id; both are empty for a
     scheduler inside a program. ``nonce`` is new at every start: an address without the right one
-    belongs to somebody else by now.
+    belongs to somebody else by now. ``addresses`` are all at which it may be reached, beginning
+    with ``address``; ``interfaces`` those of its host that lead out, with their networks, as in
+    ``10.1.0.5/24``; ``network`` says which one was chosen, and why.
     """
 
     name: str
@@ -41,6 +43,9 @@ class ClusterRecord:
     tag: Tag = Tag("")
     job: JobId = JobId("")
     address: str = ""
+    addresses: tuple[str, ...] = ()
+    interfaces: dict[str, str] = field(default_factory=dict)
+    network: str = ""
     nonce: str = ""
     process: ProcessMark | None = None
     end_time: float | None = None

@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING
 from dask_hpc._clock import until
 from dask_hpc.cluster.commands import worker_job
 from dask_hpc.cluster.slot import Slot, new_tag
+from dask_hpc.cluster.spec import DEFAULT_POOL
+from dask_hpc.controller.crash import side_effect
 from dask_hpc.controller.journal import Entry, Event
 from dask_hpc.controller.report import Trouble
-from dask_hpc.controller.states import Cancel, Halt, Phase, Retire, Submit, WorkerJob
-from dask_hpc.errors import BatchError, CommandMissing, ConfigError, SubmitRejected
+from dask_hpc.controller.states import Cancel, Halt, Phase, Retire, Submit, enter, submitted
+from dask_hpc.errors import (
+    BatchError,
+    CommandMissing,
+    ConfigError,
+    LimitReached,
+    SubmitRejected,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from dask_hpc._clock import Clock
     from dask_hpc.batch.model import JobId, Tag
@@ -36,9 +44,10 @@ _REFUSALS = (SubmitRejected, CommandMissing, ConfigError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of the actions: why to submit no more, and the refusal that a caller hears."""
+    """What became of the actions: why to submit no more, for a while, and what a caller hears."""
 
     halted: str = ""
+    limit: str = ""
     refused: HPCError | None = None
 
 
@@ -54,9 +63,10 @@ class Acts:
         self._crew = crew
         self._clock = clock
         self._condemned: set[Slot] = set()
+        self._ended_twins: set[JobId] = set()
         self._drains: set[asyncio.Task[None]] = set()
 
-    async def perform(self, actions: Sequence[Action]) -> Outcome:
+    async def perform(self, actions: Sequence[Action], *, pool: str) -> Outcome:
         """Carry out what was decided, and what of earlier decisions is still to be done."""
         self._retire([action for action in actions if isinstance(action, Retire)])
         self._condemn([action for action in actions if isinstance(action, Cancel)])
@@ -64,11 +74,15 @@ class Acts:
         outcome = Outcome()
         for action in actions:
             if isinstance(action, Submit):
-                outcome = await self._submit(action)
+                outcome = await self._submit_as_allowed(action, pool)
             elif isinstance(action, Halt):
                 self._note(Event.HALT, action.why)
                 outcome = Outcome(halted=action.why)
         return outcome
+
+    def adopt(self, slots: Collection[Slot]) -> None:
+        """End jobs that an earlier controller had dismissed."""
+        self._condemned.update(slots)
 
     async def close(self) -> None:
         """Stop waiting for those who leave."""
@@ -76,30 +90,44 @@ class Acts:
             drain.cancel()
         await asyncio.gather(*self._drains, return_exceptions=True)
 
-    async def _submit(self, action: Submit) -> Outcome:
+    async def _submit_as_allowed(self, action: Submit, pool: str) -> Outcome:
+        """Submit; halve what is too much for a limit, until the limit is reached exactly."""
+        count = room = action.count
+        limit = ""
+        while room > 0:
+            try:
+                await self._submit(count, action.why, pool=pool)
+                room -= count
+            except LimitReached as error:
+                limit, room = str(error), count - 1
+            except _REFUSALS as error:
+                return self._refused(error)
+            count = (room + 1) // 2
+        return Outcome(limit=limit)
+
+    async def _submit(self, count: int, why: str, *, pool: str) -> None:
         tag = new_tag(self._spec.name)
-        intent = self._entry(Event.INTENT, action.why, tag=tag, count=action.count)
-        self._view.journal.write(intent)
+        self._view.journal.write(self._entry(Event.INTENT, why, tag=tag, count=count, pool=pool))
         now = self._clock.time()
-        slots = [Slot(tag, index) for index in range(action.count)]
+        slots = [Slot(tag, index) for index in range(count)]
         try:
-            job = worker_job(self._spec, self._queue.system.variables, tag=tag)
-            ids = await self._queue.submit(job, action.count)
+            job = worker_job(self._spec, self._queue.system.variables, tag=tag, pool=pool)
+            ids = await self._queue.submit(job, count)
+            side_effect()
         except _REFUSALS as error:
-            return self._refused(error, tag)
+            self._note(Event.REFUSED, str(error), tag=tag)
+            raise
         except BatchError as error:
             # It may have been accepted all the same: listings by tag will tell.
             self._note(Event.NOTE, f"the submission has no answer: {error}", tag=tag)
             for slot in slots:
-                self._view.put(WorkerJob(slot=slot, phase=Phase.SUBMITTING, since=now))
-            return Outcome()
-        self._note(Event.SUBMITTED, action.why, tag=tag, jobs=ids)
+                self._view.put(submitted(slot, Phase.SUBMITTING, pool=pool, now=now))
+            return
+        self._note(Event.SUBMITTED, why, tag=tag, jobs=ids)
         for slot, job_id in zip(slots, ids, strict=True):
-            self._view.put(WorkerJob(slot=slot, phase=Phase.PENDING, since=now, job=job_id))
-        return Outcome()
+            self._view.put(submitted(slot, Phase.PENDING, pool=pool, now=now, job=job_id))
 
-    def _refused(self, error: HPCError, tag: Tag) -> Outcome:
-        self._note(Event.REFUSED, str(error), tag=tag)
+    def _refused(self, error: HPCError) -> Outcome:
         self._view.trouble = Trouble(kind=type(error).__name__, message=str(error), hint=error.hint)
         logger.warning("%s", error)
         return Outcome(halted=str(error), refused=error)
@@ -111,15 +139,21 @@ class Acts:
     async def _cancel(self) -> None:
         """Cancel in one go; what the batch system does not hear is said again."""
         self._condemned = {slot for slot in self._condemned if self._view.is_live(slot)}
-        ids = {slot: job for slot in self._condemned if (job := self._view[slot].job)}
+        known = {slot: job for slot in self._condemned if (job := self._view[slot].job)}
+        twins = self._view.twins.keys() - self._ended_twins
+        ids = [*known.values(), *sorted(twins)]
         if not ids:
             return
+        if twins:
+            self._note(Event.CANCEL, "another job has their place", jobs=tuple(sorted(twins)))
         try:
-            await self._queue.cancel(list(ids.values()))
+            await self._queue.cancel(ids)
+            side_effect()
         except BatchError as error:
-            logger.warning("jobs %s could not be cancelled: %s", ", ".join(ids.values()), error)
+            logger.warning("jobs %s could not be cancelled: %s", ", ".join(ids), error)
             return
-        self._condemned.difference_update(ids)
+        self._ended_twins |= twins
+        self._condemned.difference_update(known)
         self._view.watch.poke()
 
     def _retire(self, actions: Sequence[Retire]) -> None:
@@ -149,14 +183,9 @@ class Acts:
         for action in actions:
             job = self._view[action.slot]
             reasons.setdefault(action.why, []).extend([job.job] if job.job else [])
-            leaving = replace(
-                job,
-                phase=Phase.DRAINING,
-                since=self._clock.time(),
-                dismissed=True,
-                reason=action.why,
-            )
-            self._view.put(leaving)
+            hung = isinstance(action, Cancel) and action.hung
+            leaving = replace(job, dismissed=True, hung=hung, reason=action.why)
+            self._view.put(enter(leaving, Phase.DRAINING, now=self._clock.time()))
         for why, jobs in reasons.items():
             self._note(event, why, jobs=tuple(jobs))
 
@@ -173,6 +202,8 @@ class Acts:
         tag: Tag | None = None,
         count: int = 0,
         jobs: tuple[JobId, ...] = (),
+        pool: str = DEFAULT_POOL,
     ) -> Entry:
-        entry = Entry(time=self._clock.time(), event=event, why=why, count=count, jobs=jobs)
+        now = self._clock.time()
+        entry = Entry(time=now, event=event, why=why, count=count, jobs=jobs, pool=pool)
         return entry if tag is None else replace(entry, tag=tag)

@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-_WINDOW = 3  # looks
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Between how many jobs an adaptive cluster moves, and how often it looks (seconds)."""
+    """Between how many jobs an adaptive pool moves, and how.
+
+    It looks at the work every ``interval`` seconds, grows at once, and shrinks to the largest of
+    the last ``wait_count`` looks. It has as many jobs as would do all the work in
+    ``target_duration`` seconds; ``None`` is what dask is configured for.
+    """
 
     minimum: int
     maximum: int
     interval: float = 5.0
+    wait_count: int = 3
+    target_duration: float | None = None
 
 
 class AdaptiveTarget:
-    """Grows at once and shrinks to the largest of the last three looks."""
+    """Grows at once and shrinks to the largest of the last looks."""
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
-        self._recent: deque[int] = deque(maxlen=_WINDOW)
+        self._recent: deque[int] = deque(maxlen=bounds.wait_count)
 
     def look(self, demand: int, workers_per_job: int) -> int:
         """Return the jobs to want when the work asks for ``demand`` workers."""

@@ -28,5 +28,13 @@ class Crew(Protocol):
     async def drain(self, slots: Collection[Slot]) -> None:
         """Let these jobs' workers finish, hand over their results and leave."""
 
-    def demand(self) -> int:
-        """Return the number of workers that the work at hand asks for."""
+    def demand(self, pool: str, *, slots: Collection[Slot], seconds: float | None) -> int:
+        """Return the number of workers that the work at hand asks for in a pool.
+
+        Parameters
+        ----------
+        pool, slots
+            The pool, and its jobs.
+        seconds
+            In what time the work should be done. ``None``: as dask is configured.
+        """

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 from dask_hpc._files import append_private, from_json, read_private
 from dask_hpc.batch.model import JobId, Tag
+from dask_hpc.cluster.spec import DEFAULT_POOL
+from dask_hpc.controller.adaptive import Bounds
+from dask_hpc.controller.crash import side_effect
 from dask_hpc.errors import SecurityError
 
 if TYPE_CHECKING:
@@ -32,7 +35,9 @@ class Event(StrEnum):
     RETIRE = "retire"
     ENDED = "ended"
     LOST = "lost"
+    FOUND = "found"
     SCALE = "scale"
+    ADAPT = "adapt"
     HALT = "halt"
     NOTE = "note"
 
@@ -41,7 +46,8 @@ class Event(StrEnum):
 class Entry:
     """One line of the journal. ``time`` is in seconds since the epoch.
 
-    ``tag`` and ``count`` name a submission, ``jobs`` its ids in the order of their places.
+    ``tag`` and ``count`` name a submission, ``jobs`` its ids in the order of their places;
+    ``wanted`` and ``bounds`` are what somebody asked for, in jobs of the ``pool``.
     """
 
     time: float
@@ -51,6 +57,9 @@ class Entry:
     count: int = 0
     jobs: tuple[JobId, ...] = ()
     slot: str = ""
+    pool: str = DEFAULT_POOL
+    wanted: int | None = None
+    bounds: Bounds | None = None
 
 
 class Journal:
@@ -63,6 +72,7 @@ class Journal:
     def write(self, entry: Entry) -> None:
         """Add an entry; it is on disk when this returns."""
         append_private(self._path, json.dumps(asdict(entry)))
+        side_effect()
         self._recent.append(entry)
 
     def note(self, *entries: Entry) -> None:
@@ -72,8 +82,13 @@ class Journal:
             return
         try:
             append_private(self._path, "\n".join(json.dumps(asdict(entry)) for entry in entries))
+            side_effect()
         except (OSError, SecurityError) as error:
             logger.warning("the journal cannot be written: %s", error)
+
+    def earlier(self) -> tuple[Entry, ...]:
+        """Return all entries on disk, of this controller and of those before it."""
+        return read_journal(self._path)
 
     @property
     def recent(self) -> tuple[Entry, ...]:

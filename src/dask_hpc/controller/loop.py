@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dask_hpc._clock import SystemClock, wait_for
 from dask_hpc._units import counted
+from dask_hpc.cluster.spec import DEFAULT_POOL
 from dask_hpc.controller.acts import Acts
-from dask_hpc.controller.adaptive import AdaptiveTarget, Bounds
-from dask_hpc.controller.decide import decide
+from dask_hpc.controller.decide import decide, margin
+from dask_hpc.controller.goal import Goal
 from dask_hpc.controller.journal import Entry, Event
-from dask_hpc.controller.report import Decision, JobReport, Report
+from dask_hpc.controller.past import read_past
+from dask_hpc.controller.report import Decision, PoolReport, Report, report_of
 from dask_hpc.controller.states import Limits, Phase, Snapshot
 from dask_hpc.controller.sweep import sweep
 from dask_hpc.controller.view import View
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from dask_hpc.batch.queue import Queue
     from dask_hpc.batch.watch import Watch
     from dask_hpc.cluster.spec import ClusterSpec
+    from dask_hpc.controller.acts import Outcome
+    from dask_hpc.controller.adaptive import Bounds
     from dask_hpc.controller.crew import Crew
     from dask_hpc.controller.states import WorkerJob
     from dask_hpc.errors import HPCError
@@ -75,10 +78,7 @@ class Controller:
         self._crew = crew
         self._view = View(spec, queue, watch=watch, crew=crew, clock=self._clock)
         self._acts = Acts(spec, queue, view=self._view, crew=crew, clock=self._clock)
-        self._wanted = 0
-        self._adaptive: AdaptiveTarget | None = None
-        self._demand_due = 0.0
-        self._halted = ""
+        self._goals = {pool: Goal() for pool in spec.pool_names}
         self._awake = asyncio.Event()
         self._turn = asyncio.Lock()
         self._stopping = False
@@ -102,24 +102,43 @@ class Controller:
         """Look now: something changed."""
         self._awake.set()
 
-    async def scale(self, jobs: int) -> None:
-        """Want this many jobs, and submit what is missing.
+    async def restore(self) -> bool:
+        """Take up what an earlier controller of this cluster left; return whether there was one.
+
+        Its jobs count as submitted until the queue, their records or their workers say otherwise,
+        so that none is submitted twice and none is forgotten.
+        """
+        async with self._turn:
+            past = read_past(self._view.journal.earlier())
+            if past is None:
+                return False
+            self._view.put_back(past.jobs)
+            self._acts.adopt([job.slot for job in past.jobs if job.dismissed])
+            for pool, goal in self._goals.items():
+                if pool in past.bounds:
+                    goal.adapt(past.bounds[pool], now=self._clock.monotonic())
+                goal.wanted = past.wanted.get(pool, 0)
+            self._note(Event.NOTE, f"took up {counted(len(past.jobs), 'job')} of the journal")
+            return True
+
+    async def scale(self, jobs: int, *, pool: str = DEFAULT_POOL) -> None:
+        """Want this many jobs of a pool, and submit what is missing.
 
         Raises
         ------
-        SubmitRejected, CommandMissing, ConfigError
+        ConfigError
+            If there is no such pool.
+        SubmitRejected, CommandMissing
             If the submission was refused. The next call starts afresh.
         """
-        self._adaptive = None
-        await self._want(jobs, f"scaled to {counted(jobs, 'job')}")
+        self._goal(pool).fix(jobs)
+        await self._want(pool, f"scaled{_of(pool)} to {counted(jobs, 'job')}")
 
-    async def adapt(self, bounds: Bounds) -> None:
-        """Want as many jobs as the work asks for, between bounds."""
-        self._adaptive, self._demand_due = AdaptiveTarget(bounds), self._clock.monotonic()
-        await self._want(
-            max(bounds.minimum, min(self._wanted, bounds.maximum)),
-            f"adapts between {bounds.minimum} and {bounds.maximum} jobs",
-        )
+    async def adapt(self, bounds: Bounds, *, pool: str = DEFAULT_POOL) -> None:
+        """Want as many jobs of a pool as the work asks for, between bounds."""
+        self._goal(pool).adapt(bounds, now=self._clock.monotonic())
+        span = f"{bounds.minimum} and {bounds.maximum} jobs"
+        await self._want(pool, f"adapts{_of(pool)} between {span}")
 
     async def stop(self, *, seconds: float = 8.0) -> tuple[str, ...]:
         """End every job; return the ids of those that had not ended in time."""
@@ -132,19 +151,36 @@ class Controller:
 
     def report(self) -> Report:
         """Return what is wanted and what is there."""
-        bounds = self._adaptive.bounds if self._adaptive else None
-        jobs = self._view.jobs
+        pools = {pool: self._report_pool(pool) for pool in self._goals}
+        default = pools[DEFAULT_POOL]
         return Report(
-            wanted=self._wanted,
-            workers=sum(job.workers for job in jobs),
-            workers_per_job=self._spec.workers_per_job,
-            jobs=tuple(_report(job) for job in jobs),
-            minimum=bounds.minimum if bounds else None,
-            maximum=bounds.maximum if bounds else None,
-            halted=self._halted,
+            wanted=sum(pool.wanted for pool in pools.values()),
+            workers=sum(pool.workers for pool in pools.values()),
+            workers_per_job=default.workers_per_job,
+            jobs=tuple(report_of(job) for job in self._view.jobs),
+            pools=pools,
+            minimum=default.minimum,
+            maximum=default.maximum,
+            halted="; ".join(pool.halted for pool in pools.values() if pool.halted),
             waits_for=self._waits_for(),
             trouble=self._view.trouble,
+            unanswered_since=self._view.watch.unanswered_since,
         )
+
+    def _report_pool(self, pool: str) -> PoolReport:
+        goal = self._goals[pool]
+        return PoolReport(
+            wanted=goal.wanted,
+            workers=sum(job.workers for job in self._view.jobs if job.pool == pool),
+            workers_per_job=self._spec.of(pool).workers_per_job,
+            minimum=goal.bounds.minimum if goal.bounds else None,
+            maximum=goal.bounds.maximum if goal.bounds else None,
+            halted=goal.halted,
+        )
+
+    def note(self, why: str) -> None:
+        """Write down something that nobody decided, for whoever asks for the last decisions."""
+        self._note(Event.NOTE, why)
 
     def decisions(self) -> tuple[Decision, ...]:
         """Return the last decisions with their reasons, the oldest first."""
@@ -162,11 +198,19 @@ class Controller:
             return tuple(job.job or str(job.slot) for job in self._view.jobs if job.is_live)
         return tuple(job.id for job in left)
 
-    async def _want(self, jobs: int, why: str) -> None:
-        self._wanted, self._halted = jobs, ""
-        self._view.forgive()
-        self._note(Event.SCALE, why)
-        if refused := await self._reconcile():
+    def _goal(self, pool: str) -> Goal:
+        self._spec.of(pool)  # raises if there is none
+        return self._goals[pool]
+
+    async def _want(self, pool: str, why: str) -> None:
+        goal = self._goals[pool]
+        self._view.forgive(pool)
+        now = self._clock.time()
+        entry = Entry(
+            time=now, event=Event.SCALE, why=why, pool=pool, wanted=goal.wanted, bounds=goal.bounds
+        )
+        self._view.journal.note(entry)
+        if refused := await self._reconcile(hears=pool):
             raise refused
         self.wake()
 
@@ -177,77 +221,111 @@ class Controller:
         except Exception:
             logger.exception("the controller of %s stumbled", self._spec.name)
 
-    async def _reconcile(self) -> HPCError | None:
-        """Look, decide and act once; return the refusal of a submission, if there was one."""
+    async def _reconcile(self, *, hears: str = "") -> HPCError | None:
+        """Look, decide and act once; return the refusal of a submission to the pool that hears."""
+        refused = None
         async with self._turn:
             if self._stopping:
                 return None
+            before = sum(job.is_live for job in self._view.jobs)
             await self._view.look()
-            self._follow_demand()
-            outcome = await self._acts.perform(decide(self._snapshot()))
-            self._halted = outcome.halted or self._halted
-            return outcome.refused
+            if sum(job.is_live for job in self._view.jobs) < before:
+                for goal in self._goals.values():
+                    goal.release()
+            for pool in self._view.found:  # what was given up for want of jobs is not lost
+                self._goals[pool].halted = ""
+            for pool, goal in self._goals.items():
+                self._follow_demand(pool, goal)
+                outcome = await self._acts.perform(decide(self._snapshot(pool)), pool=pool)
+                self._take(outcome, pool)
+                refused = outcome.refused if pool == hears else refused
+        return refused
 
-    def _follow_demand(self) -> None:
+    def _take(self, outcome: Outcome, pool: str) -> None:
+        goal = self._goals[pool]
+        goal.halted = outcome.halted or goal.halted
+        if outcome.limit:
+            goal.hold(outcome.limit, now=self._clock.monotonic())
+            self._note(Event.NOTE, f"a limit is reached{_of(pool)}: {outcome.limit}")
+
+    def _follow_demand(self, pool: str, goal: Goal) -> None:
         # Not at every look: the ends of three tasks would pass for three looks at the work.
         now = self._clock.monotonic()
-        if self._adaptive and now >= self._demand_due:
-            self._demand_due = now + self._adaptive.bounds.interval
-            self._wanted = self._adaptive.look(self._crew.demand(), self._spec.workers_per_job)
+        if goal.bounds and now >= goal.look_due:
+            slots = [job.slot for job in self._view.jobs if job.is_live and job.pool == pool]
+            demand = self._crew.demand(pool, slots=slots, seconds=goal.bounds.target_duration)
+            before = goal.wanted
+            goal.look(demand, workers_per_job=self._spec.of(pool).workers_per_job, now=now)
+            if goal.wanted != before:
+                why = f"the work asks for {counted(demand, 'worker')}{_of(pool)}"
+                self._note(Event.ADAPT, f"{why}: {counted(goal.wanted, 'job')}")
 
-    @property
-    def _ending(self) -> float:
-        """Seconds before the end of its walltime at which a job is retired."""
-        walltime = self._spec.worker.walltime
-        return min(self._spec.drain_margin, walltime / 4) if walltime else 0.0
-
-    def _snapshot(self) -> Snapshot:
+    def _snapshot(self, pool: str) -> Snapshot:
+        goal, spec = self._goals[pool], self._spec.of(pool)
+        jobs = self._view.jobs
+        if len(self._goals) > 1:
+            jobs = tuple(job for job in jobs if job.pool == pool)
         return Snapshot(
-            jobs=self._view.jobs,
-            wanted=self._wanted,
+            jobs=jobs,
+            wanted=goal.wanted,
             now=self._clock.time(),
-            failures=self._view.failures,
-            halted=self._halted,
-            limits=replace(Limits(), ending=self._ending),
+            failures=self._view.failures[pool],
+            halted=goal.halted,
+            held=goal.held(self._clock.monotonic()),
+            limits=Limits(
+                starting=spec.start_timeout,
+                ending=spec.drain_margin,
+                lead=self._view.waits.expected(pool),
+                jobs=spec.max_jobs,
+            ),
         )
 
     def _pause(self) -> float:
         live = [job for job in self._view.jobs if job.is_live]
         looks = [_LOOK[job.phase] for job in live]
+        looks += [wait for job in live if (wait := self._until_relieved(job)) is not None]
+        now = self._clock.monotonic()
+        due = [min(goal.look_due, goal.next_try) - now for goal in self._goals.values()]
+        return min([*looks, *(max(0.0, wait) for wait in due)], default=_NOTHING_TO_SEE)
+
+    def _until_relieved(self, job: WorkerJob) -> float | None:
         # Their hosts leave at that moment too: the next ones are asked for in time.
-        now = self._clock.time() + self._ending
-        looks += [max(_SOON, job.end_time - now) for job in live if job.end_time is not None]
-        if self._adaptive:
-            looks.append(max(0.0, self._demand_due - self._clock.monotonic()))
-        return min(looks, default=_NOTHING_TO_SEE)
+        if job.end_time is None:
+            return None
+        leaves = job.end_time - margin(job, self._spec.drain_margin) - self._clock.time()
+        moments = (leaves - self._view.waits.expected(job.pool), leaves)
+        return next((max(_SOON, moment) for moment in moments if moment > 0), None)
 
     def _waits_for(self) -> str:
-        if self._halted:
-            return f"somebody to call scale: {self._halted}"
+        for pool, goal in self._goals.items():
+            if goal.halted:
+                return f"somebody to call scale{_of(pool)}: {goal.halted}"
+        if self._view.watch.unanswered_since is not None:
+            return "the batch system to answer"
         waiting = [job for job in self._view.jobs if job.phase is Phase.PENDING]
         if waiting:
             reason = waiting[0].reason
             return f"the queue: {reason}" if reason else "the queue"
         starting = [job for job in self._view.jobs if job.phase is Phase.STARTING]
-        return f"the workers of {counted(len(starting), 'job')} to connect" if starting else ""
+        if starting:
+            return f"the workers of {counted(len(starting), 'job')} to connect"
+        return self._limit()
+
+    def _limit(self) -> str:
+        for pool, goal in self._goals.items():
+            if limit := goal.held(self._clock.monotonic()):
+                return f"room below a limit{_of(pool)}: {limit}"
+            most = self._spec.of(pool).max_jobs
+            if most is not None and goal.wanted > most:
+                return f"nothing{_of(pool)}: its queue allows {counted(most, 'job')} of a user"
+        return ""
 
     def _note(self, event: Event, why: str) -> None:
         self._view.journal.note(Entry(time=self._clock.time(), event=event, why=why))
 
 
-def _report(job: WorkerJob) -> JobReport:
-    return JobReport(
-        slot=str(job.slot),
-        phase=job.phase,
-        since=job.since,
-        job=job.job,
-        workers=job.workers,
-        host=job.host,
-        reason=job.reason,
-        start_estimate=job.start_estimate,
-        end_time=job.end_time,
-        exit_code=job.exit_code,
-    )
+def _of(pool: str) -> str:
+    return "" if pool == DEFAULT_POOL else f" of pool {pool!r}"
 
 
 def _what(entry: Entry) -> str:

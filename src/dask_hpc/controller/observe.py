@@ -3,7 +3,7 @@
 Rule 1: absence is not a state. A job is lost when two successful listings do not show it and
 history, its own end record and its workers are silent about it.
 Rule 2: a failed or empty query changes nothing: it brings no evidence.
-Rule 3: an ended job stays ended.
+Rule 3: an ended job stays ended; one that was taken for lost is back when it shows itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dask_hpc.batch.model import JobState
-from dask_hpc.controller.states import Phase
+from dask_hpc.controller.states import Phase, enter
 
 if TYPE_CHECKING:
     from dask_hpc.batch.model import JobStatus
@@ -51,11 +51,13 @@ class Evidence:
 def observe(job: WorkerJob, seen: Evidence) -> WorkerJob:
     """Return the job as it is after this evidence."""
     if not job.is_live:
-        return job
+        if not (job.lost and _is_alive(seen)):
+            return job
+        job = _back(job, now=seen.now)
     job = _with_facts(job, seen)
     if ending := _ending(seen):
         return _end(job, ending, now=seen.now)
-    if seen.presence is None and seen.absences >= LISTINGS_UNTIL_LOST:
+    if _is_silent(seen) and seen.absences >= LISTINGS_UNTIL_LOST:
         silence = "the queue never took it" if job.job is None else "the queue forgot it"
         return _end(replace(job, lost=True), silence, now=seen.now)
     if job.phase is Phase.DRAINING:
@@ -71,12 +73,29 @@ def observe(job: WorkerJob, seen: Evidence) -> WorkerJob:
     return _waiting(job, seen)
 
 
+def _is_silent(seen: Evidence) -> bool:
+    return seen.presence is None and seen.status is None
+
+
+def _is_alive(seen: Evidence) -> bool:
+    if seen.end or (seen.status and seen.status.state.is_final):
+        return False
+    return not _is_silent(seen)
+
+
+def _back(job: WorkerJob, *, now: float) -> WorkerJob:
+    """Return a job that was taken for lost as one of which nothing is known."""
+    again = replace(job, lost=False, dismissed=False, hung=False, reason="it turned up again")
+    return enter(again, Phase.SUBMITTING, now=now)
+
+
 def _with_facts(job: WorkerJob, seen: Evidence) -> WorkerJob:
     if seen.start:
         job = replace(
             job,
-            job=job.job or seen.start.job,
+            job=seen.start.job,
             host=seen.start.host,
+            began=seen.start.time,
             end_time=seen.start.end_time,
             start_estimate=None,
         )
@@ -128,4 +147,4 @@ def _move(job: WorkerJob, phase: Phase, *, now: float) -> WorkerJob:
     # Nothing goes back to the queue.
     if phase is Phase.PENDING and job.phase is not Phase.SUBMITTING:
         return job
-    return replace(job, phase=phase, since=now)
+    return enter(job, phase, now=now)

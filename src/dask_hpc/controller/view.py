@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dask_hpc._files import read_tail
 from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.jobrecords import JobRecords
+from dask_hpc.cluster.slot import Slot
 from dask_hpc.controller.journal import Entry, Event, Journal
 from dask_hpc.controller.observe import LISTINGS_UNTIL_LOST, Evidence, observe
 from dask_hpc.controller.report import Trouble
-from dask_hpc.controller.states import Phase
+from dask_hpc.controller.states import Phase, enter
+from dask_hpc.controller.waits import Waits
 from dask_hpc.errors import BatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dask_hpc._clock import Clock
     from dask_hpc.batch.model import JobId, JobStatus, Tag
     from dask_hpc.batch.queue import Queue
     from dask_hpc.batch.watch import Watch
-    from dask_hpc.cluster.slot import Slot
     from dask_hpc.cluster.spec import ClusterSpec
     from dask_hpc.controller.crew import Crew, Presence
     from dask_hpc.controller.states import WorkerJob
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _KEPT = 100  # ended jobs that reports still show
+_TURNS_UP = 600.0  # seconds in which a job that was taken for lost may be listed again
 
 
 class View:
@@ -41,8 +44,10 @@ class View:
         directory = ClusterDirectory(spec.directory)
         self.watch = watch
         self.journal = Journal(directory.journal)
-        self.failures = 0
+        self.failures: Counter[str] = Counter()  # by pool
         self.trouble: Trouble | None = None
+        self.found: set[str] = set()  # pools in which jobs turned up again in the last look
+        self.waits = Waits()
         self._logs = directory.logs
         self._records = JobRecords(directory.jobs)
         self._queue = queue
@@ -51,7 +56,10 @@ class View:
         self._jobs: dict[Slot, WorkerJob] = {}
         self._followed: set[Tag] = set()
         self._untaken: set[Tag] = set()
+        self._accused: Slot | None = None
+        self._twins: dict[JobId, Slot] = {}
         self._history: Mapping[JobId, JobStatus | None] = {}
+        self._cut_off: Trouble | None = None
 
     @property
     def jobs(self) -> tuple[WorkerJob, ...]:
@@ -65,13 +73,24 @@ class View:
         """Know a new job, or know a job anew."""
         self._jobs[job.slot] = job
 
+    def put_back(self, jobs: Iterable[WorkerJob]) -> None:
+        """Know jobs of an earlier controller: the workers of those that began may be gone."""
+        self._records.refresh()
+        now = self._clock.time()
+        for job in jobs:
+            began = job.slot in self._records.starts and not job.dismissed
+            self.put(enter(replace(job, served=True), Phase.MISSING, now=now) if began else job)
+
     def is_live(self, slot: Slot) -> bool:
         """Whether a job has not ended; one that ended long ago is not even known."""
         return slot in self._jobs and self._jobs[slot].is_live
 
-    def forgive(self) -> None:
-        """Forget failures: somebody wants another try."""
-        self.failures, self.trouble = 0, None
+    def forgive(self, pool: str) -> None:
+        """Forget the failures of a pool: somebody wants another try."""
+        self.failures[pool], self.trouble = 0, None
+        for job in self.jobs:  # what is given up and has not ended yet will be no failure either
+            if job.hung and job.is_live and job.pool == pool:
+                self.put(replace(job, hung=False))
 
     def open_tags(self) -> tuple[Tag, ...]:
         """Return the submissions of jobs that have not ended, or that may yet turn up."""
@@ -80,18 +99,42 @@ class View:
 
     async def look(self) -> None:
         """Bring every job up to date."""
+        self.found = set()
         self._records.refresh()
+        self._hear_of_network()
         await self._ask_history()
-        statuses = {(job.tag, job.index): job for job in self.watch.latest.values()}
+        statuses = self._statuses()
         present = self._crew.present()
         ended = []
         for job in self.jobs:
-            if job.is_live:
+            if job.is_live or job.lost:
                 new = self._update(job, self._evidence(job, statuses=statuses, present=present))
-                ended += [] if new.is_live else [new]
+                ended += [new] if job.is_live and not new.is_live else []
+                self._welcome(job, new)
         self.journal.note(*map(_ending, ended))
         self._forget()
         self._follow()
+
+    @property
+    def twins(self) -> Mapping[JobId, Slot]:
+        """The jobs that are listed in a place which another job has: one submission became two."""
+        return self._twins
+
+    def _statuses(self) -> Mapping[tuple[Tag, int], JobStatus]:
+        """Return what is listed of each place; of two jobs in one place, the one that is known."""
+        statuses: dict[tuple[Tag, int], JobStatus] = {}
+        self._twins = {}
+        for status in self.watch.latest.values():
+            place = (status.tag, status.index)
+            rival = statuses.setdefault(place, status)
+            if rival is not status:
+                slot = Slot(*place)
+                known = self._jobs[slot].job if slot in self._jobs else None
+                first, second = (status, rival) if status.id == known else (rival, status)
+                statuses[place] = first
+                if not second.state.is_final:
+                    self._twins[second.id] = slot
+        return statuses
 
     def close(self) -> None:
         """Ask the queue nothing any more."""
@@ -125,32 +168,53 @@ class View:
         status = statuses.get((slot.tag, slot.index))
         if status is None and job.job and (past := self._history.get(job.job)):
             status = past if past.state.is_final else None
+        start, end = self._records.starts.get(slot), self._records.ends.get(slot)
+        if end and job.job and end.job != job.job:  # of a twin
+            end = None
         # The word of history comes before the end of a job that nobody lists.
         is_asked = job.job is None or job.job in self._history
         return Evidence(
             now=self._clock.time(),
             presence=present.get(slot),
-            start=self._records.starts.get(slot),
-            end=self._records.ends.get(slot),
+            start=start,
+            end=end,
             status=status,
             absences=self.watch.absences(slot.tag, slot.index) if is_asked else 0,
         )
 
     def _update(self, old: WorkerJob, seen: Evidence) -> WorkerJob:
         job = observe(old, seen)
-        if job.phase is Phase.ENDED:
+        self.waits.learn(old, job)
+        if job.phase is Phase.ENDED and old.is_live:
             code = seen.end.code if seen.end else seen.status.exit_code if seen.status else None
             job = replace(job, exit_code=code)
             self._blame(job)
         elif job.served and not old.served:
-            self.failures = 0
+            self.failures[job.pool] = 0
         self._jobs[job.slot] = job
         return job
+
+    def _welcome(self, old: WorkerJob, new: WorkerJob) -> None:
+        """Write down that a job which was taken for lost is there after all."""
+        if new.is_live and not old.is_live:
+            why = f"job {new.job or new.slot} turned up again"
+            now = self._clock.time()
+            self.journal.note(Entry(time=now, event=Event.FOUND, why=why, tag=new.slot.tag))
+            self.found.add(new.pool)
+            self._absolve(old)
+
+    def _absolve(self, job: WorkerJob) -> None:
+        """Take back that a job did not start: it could not be seen, no more."""
+        if job.failed_to_start and (job.job or job.slot.tag in self._untaken):
+            self.failures[job.pool] = max(0, self.failures[job.pool] - 1)
+            self._untaken.discard(job.slot.tag)
+        if job.slot == self._accused:
+            self.trouble = None
 
     def _blame(self, job: WorkerJob) -> None:
         # A submission that the queue never took failed once, not once for each of its jobs.
         if job.failed_to_start and not (job.job is None and job.slot.tag in self._untaken):
-            self.failures += 1
+            self.failures[job.pool] += 1
             self._complain(job)
         if job.job is None:
             self._untaken.add(job.slot.tag)
@@ -159,6 +223,7 @@ class View:
         """Say why a job did not start: once, until somebody asks for another try."""
         if self.trouble:
             return
+        self._accused = job.slot
         log = self._logs / f"{job.slot}.log"
         tail = read_tail(log)
         self.trouble = Trouble(
@@ -170,12 +235,27 @@ class View:
         )
         logger.warning("%s\n%s", self.trouble.message, tail or "(its log is empty)")
 
+    def _hear_of_network(self) -> None:
+        """Pass on what a host says that cannot reach this scheduler, until all of them can."""
+        said = [
+            (job, sign)
+            for slot, sign in self._records.unreachable.items()
+            if (job := self._jobs.get(slot)) and not job.dismissed
+        ]
+        if self.trouble is self._cut_off and not said:
+            self.trouble = self._cut_off = None
+        live = [sign for job, sign in said if job.is_live]
+        if live and not self.trouble:
+            message, hint = live[0].message, live[0].hint
+            self.trouble = Trouble(kind="JobFailed", message=message, hint=hint, job=live[0].job)
+            self._cut_off = self.trouble
+            logger.warning("%s; hint: %s", message, hint)
+
     def _follow(self) -> None:
         """Ask the queue about those jobs only that their workers do not speak for."""
         # Not before a submission has ended: a listing that was begun earlier knows nothing of it.
-        wanted = {
-            job.slot.tag for job in self.jobs if job.is_live and job.phase is not Phase.RUNNING
-        }
+        now = self._clock.time()
+        wanted = {job.slot.tag for job in self.jobs if _is_asked_about(job, now)}
         if fresh := wanted - self._followed:
             self.watch.follow(fresh)
         if gone := self._followed - wanted:
@@ -186,6 +266,12 @@ class View:
         ended = [job for job in self.jobs if not job.is_live]
         for job in ended[:-_KEPT]:
             del self._jobs[job.slot]
+
+
+def _is_asked_about(job: WorkerJob, now: float) -> bool:
+    if job.lost:
+        return now - job.since < _TURNS_UP
+    return job.is_live and job.phase is not Phase.RUNNING
 
 
 def _ending(job: WorkerJob) -> Entry:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from dask_hpc._units import parse_bytes
+from dask_hpc._units import parse_bytes, parse_seconds
 from dask_hpc.controller.adaptive import Bounds
 from dask_hpc.errors import ConfigError
 
@@ -53,6 +53,34 @@ def jobs_at_most(amount: Amount, spec: ClusterSpec) -> int:
     return math.floor(_jobs(amount, spec))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How an adaptive pool follows the work; see `Bounds`. Times are in seconds."""
+
+    interval: float = 5.0
+    wait_count: int = 3
+    target_duration: float | None = None
+
+
+def patience_of(
+    interval: str | float, wait_count: int, *, target_duration: str | float | None
+) -> Patience:
+    """Return the patience that somebody asked for.
+
+    Raises
+    ------
+    ConfigError
+        If nobody would ever look at the work.
+    """
+    if wait_count < 1:
+        raise ConfigError(f"wait_count {wait_count} is less than 1", hint="3 is the default")
+    seconds = parse_seconds(interval, where="interval")
+    if target_duration is None:
+        return Patience(interval=seconds, wait_count=wait_count)
+    target = parse_seconds(target_duration, where="target_duration")
+    return Patience(interval=seconds, wait_count=wait_count, target_duration=target)
+
+
 class Adaptation:
     """An adaptive cluster's bounds, in jobs. The scaling itself goes on beside the scheduler."""
 
@@ -66,7 +94,7 @@ class Adaptation:
         return self._stop()
 
 
-def bounds_of(low: Amount, high: Amount, *, spec: ClusterSpec, interval: float) -> Bounds:
+def bounds_of(low: Amount, high: Amount, *, spec: ClusterSpec, patience: Patience) -> Bounds:
     """Return two sizes as bounds in jobs: the lower rounded up, the upper one down.
 
     Raises
@@ -77,7 +105,9 @@ def bounds_of(low: Amount, high: Amount, *, spec: ClusterSpec, interval: float) 
     bounds = Bounds(
         minimum=jobs_at_least(low, spec) if low.is_given else 0,
         maximum=jobs_at_most(high, spec) if high.is_given else _MOST,
-        interval=interval,
+        interval=patience.interval,
+        wait_count=patience.wait_count,
+        target_duration=patience.target_duration,
     )
     if bounds.minimum > bounds.maximum:
         raise ConfigError(

@@ -12,8 +12,10 @@ from dask_hpc.cluster.jobrecords import JobRecords
 from dask_hpc.cluster.record import read_cluster, read_spec
 from dask_hpc.controller.journal import read_journal
 from dask_hpc.controller.sweep import open_tags, sweep
+from dask_hpc.deploy.agent import end_agent, submits_here
 from dask_hpc.engine.client import connected
-from dask_hpc.engine.start import queue_of
+from dask_hpc.engine.schedulerfile import remove_scheduler_file
+from dask_hpc.engine.start import controller_queue, queue_of
 from dask_hpc.errors import (
     ClusterError,
     ClusterNotFound,
@@ -53,15 +55,36 @@ async def end_cluster(directory: ClusterDirectory) -> Ending:
     directory.check()
     clock = SystemClock()
     deadline = clock.monotonic() + _SECONDS
+    if not await _take_hands(directory):
+        await _shut_down(directory)
+    return await end_jobs(directory, seconds=max(1.0, deadline - clock.monotonic()))
+
+
+async def _take_hands(directory: ClusterDirectory) -> bool:
+    """End the agent that its controller submits and cancels by; return whether that is enough.
+
+    It is so where the jobs can be ended from: nothing comes or goes any more but by us.
+    """
+    try:
+        spec = read_spec(directory)
+    except (ClusterNotFound, ConfigError):
+        return False
+    if not (spec.has_agent and submits_here(spec)):
+        return False
+    await end_agent(directory)
+    return True
+
+
+async def _shut_down(directory: ClusterDirectory) -> None:
+    """Let the controller end the cluster, if it answers."""
     with suppress(ControllerUnreachable, ClusterNotFound, ConfigError, SecurityError, OSError):
         async with connected(directory, seconds=_CONNECT) as controller:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(controller.shutdown(), _BY_CONTROLLER)
-    return await end_jobs(directory, seconds=max(1.0, deadline - clock.monotonic()))
 
 
 async def end_jobs(directory: ClusterDirectory, *, seconds: float = _SECONDS) -> Ending:
-    """End a cluster of which nothing is left but jobs and files.
+    """End a cluster of which nothing is left but jobs, files, and the agent of its controller.
 
     Raises
     ------
@@ -72,13 +95,22 @@ async def end_jobs(directory: ClusterDirectory, *, seconds: float = _SECONDS) ->
     if tags := _tags(directory):
         queue = _queue(directory, tags)
         left = await sweep(queue, tags, seconds=seconds, clock=SystemClock())
+    await end_agent(directory)
+    _remove_scheduler_file(directory)
     directory.remove()
     return Ending(name=directory.path.name, left=left)
 
 
+def _remove_scheduler_file(directory: ClusterDirectory) -> None:
+    with suppress(ClusterNotFound, ConfigError, SecurityError):
+        spec, record = read_spec(directory), read_cluster(directory)
+        remove_scheduler_file(spec.scheduler_file, nonce=record.nonce)
+
+
 def _queue(directory: ClusterDirectory, tags: tuple[Tag, ...]) -> Queue:
     try:
-        return queue_of(read_spec(directory))
+        spec = read_spec(directory)
+        return queue_of(spec) if submits_here(spec) else controller_queue(spec)
     except (ClusterNotFound, ConfigError) as error:
         raise ClusterError(
             f"jobs named {' or '.join(tags)} may still be there, and {error}",

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dask_hpc._clock import SystemClock
-from dask_hpc._files import read_tail, write_record
+from dask_hpc._files import make_private_directory, read_tail, write_record
 from dask_hpc.batch.model import JobId, JobState
 from dask_hpc.cluster.commands import scheduler_job
 from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.jobrecords import JobRecords
 from dask_hpc.cluster.record import ClusterRecord, ClusterState, read_cluster, write_cluster
 from dask_hpc.cluster.slot import Slot, new_tag
+from dask_hpc.deploy.agent import start_agent
 from dask_hpc.engine.start import queue_of
 from dask_hpc.errors import BatchError, JobFailed, StartTimeout
 from dask_hpc.security.certificates import create_certificates
@@ -51,6 +52,8 @@ def prepare(spec: ClusterSpec) -> ClusterDirectory:
     try:
         if spec.secure:
             create_certificates(directory.tls, name=spec.name)
+        if spec.has_agent:
+            make_private_directory(directory.requests)
         write_record(directory.spec, spec)
     except BaseException:
         directory.remove()
@@ -65,6 +68,8 @@ async def submit_scheduler(spec: ClusterSpec) -> ClusterRecord:
     ------
     BatchError
         If the job was refused. The directory is gone then.
+    LaunchError
+        If the agent that its controller needs did not start. The job goes on.
     """
     directory = prepare(spec)
     record = ClusterRecord(
@@ -83,6 +88,8 @@ async def submit_scheduler(spec: ClusterSpec) -> ClusterRecord:
         if not error.transient:
             directory.remove()
         raise
+    if spec.has_agent:
+        await start_agent(directory)
     return replace(record, job=ids[0])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from distributed import rpc
@@ -12,7 +13,9 @@ from distributed.comm import parse_host_port
 from dask_hpc import errors
 from dask_hpc._files import from_json
 from dask_hpc.cluster.record import ClusterState, read_cluster, read_spec
+from dask_hpc.cluster.spec import DEFAULT_POOL
 from dask_hpc.controller.report import Decision, Report
+from dask_hpc.engine.reach import address_from_here
 from dask_hpc.engine.tls import cluster_security
 from dask_hpc.errors import ControllerUnreachable
 
@@ -35,22 +38,19 @@ class ControllerClient:
     def __init__(self, scheduler: Any) -> None:
         self._scheduler = scheduler
 
-    async def scale(self, jobs: int) -> Report:
-        """Want this many jobs.
+    async def scale(self, jobs: int, *, pool: str = DEFAULT_POOL) -> Report:
+        """Want this many jobs of a pool.
 
         Raises
         ------
         BatchError
             If the batch system refused them.
         """
-        return _report(await self._ask("hpc_scale", jobs=jobs))
+        return _report(await self._ask("hpc_scale", jobs=jobs, pool=pool))
 
-    async def adapt(self, bounds: Bounds) -> Report:
-        """Want as many jobs as the work asks for, between bounds."""
-        answer = await self._ask(
-            "hpc_adapt", minimum=bounds.minimum, maximum=bounds.maximum, interval=bounds.interval
-        )
-        return _report(answer)
+    async def adapt(self, bounds: Bounds, *, pool: str = DEFAULT_POOL) -> Report:
+        """Want as many jobs of a pool as the work asks for, between bounds."""
+        return _report(await self._ask("hpc_adapt", bounds=asdict(bounds), pool=pool))
 
     async def report(self) -> Report:
         """Return what is wanted and what is there."""
@@ -102,12 +102,13 @@ async def connected(
         )
     security = cluster_security(directory.tls, secure=spec.secure)
     arguments = security.get_connection_args("client")
-    async with rpc(record.address, timeout=seconds, connection_args=arguments) as scheduler:
+    address = await address_from_here(record, security)
+    async with rpc(address, timeout=seconds, connection_args=arguments) as scheduler:
         try:
-            await asyncio.wait_for(_reach(scheduler, record.address), seconds + _SLACK)
+            await asyncio.wait_for(_reach(scheduler, address), seconds + _SLACK)
         except (TimeoutError, OSError) as error:
             raise ControllerUnreachable(
-                f"the scheduler of {name!r} does not answer at {record.address}: {error}",
+                f"the scheduler of {name!r} does not answer at {address}: {error}",
                 hint=f"dask-hpc down {name} ends what is left of it",
             ) from error
         yield ControllerClient(scheduler)

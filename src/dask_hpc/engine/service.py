@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+from dask_hpc._clock import SystemClock
+from dask_hpc._files import from_json
 from dask_hpc.batch.watch import watches_of_this_process
+from dask_hpc.cluster.lifetime import farewell, notice
 from dask_hpc.cluster.slot import slot_of
+from dask_hpc.cluster.spec import DEFAULT_POOL
 from dask_hpc.controller.adaptive import Bounds
 from dask_hpc.controller.crew import Presence
 from dask_hpc.controller.loop import Controller
+from dask_hpc.engine.demand import demand_of
 from dask_hpc.engine.drain import DrainRoute, drain
 from dask_hpc.errors import ClusterError, HPCError
 
@@ -24,17 +29,20 @@ if TYPE_CHECKING:
     from dask_hpc.batch.queue import Queue
     from dask_hpc.cluster.slot import Slot
     from dask_hpc.cluster.spec import ClusterSpec
+    from dask_hpc.controller.report import Report
     from dask_hpc.engine.scheduler import HPCScheduler
 
 logger = logging.getLogger(__name__)
+
+_LONGEST_NAP = 60.0  # seconds: the clock on the wall may be set
 
 
 class SchedulerCrew:
     """The workers of a scheduler in this process, by the job that brought them."""
 
-    def __init__(self, scheduler: HPCScheduler, *, drain_seconds: float) -> None:
+    def __init__(self, scheduler: HPCScheduler, spec: ClusterSpec) -> None:
         self._scheduler = scheduler
-        self._drain_seconds = drain_seconds
+        self._spec = spec
 
     def present(self) -> Mapping[Slot, Presence]:
         """Return the jobs that have workers connected."""
@@ -54,29 +62,45 @@ class SchedulerCrew:
             if slot_of(worker.name) in slots
         }
         route = DrainRoute(self._scheduler.address, self._scheduler.connection_args)
-        await drain(route, leaving, seconds=self._drain_seconds)
+        await drain(route, leaving, seconds=self._spec.drain_timeout)
 
-    def demand(self) -> int:
-        """Return the number of workers that the work at hand asks for."""
-        return int(self._scheduler.adaptive_target())
+    def demand(self, pool: str, *, slots: Collection[Slot], seconds: float | None) -> int:
+        """Return the number of workers that the work at hand asks for in a pool."""
+        spec = self._spec.of(pool)
+        if len(self._spec.pool_names) > 1:
+            return demand_of(
+                self._scheduler, spec, slots=slots, seconds=seconds, is_default=pool == DEFAULT_POOL
+            )
+        wanted = int(self._scheduler.adaptive_target(seconds))
+        # Without a worker distributed counts in threads.
+        return wanted if self._scheduler.workers else -(-wanted // spec.threads)
 
 
 class ControllerService(SchedulerPlugin):
     """Runs the controller with the scheduler, and answers whoever holds the certificates.
 
-    The handlers are ``hpc_scale(jobs=)``, ``hpc_adapt(minimum=, maximum=, interval=)``,
+    The handlers are ``hpc_scale(jobs=, pool=)``, ``hpc_adapt(bounds=, pool=)``,
     ``hpc_status()``, ``hpc_why()`` and ``hpc_shutdown()``. An error of ours travels as its words.
     """
 
     name = "dask-hpc-controller"
 
-    def __init__(self, spec: ClusterSpec, queue: Queue, *, scheduler: HPCScheduler) -> None:
+    def __init__(
+        self,
+        spec: ClusterSpec,
+        queue: Queue,
+        *,
+        scheduler: HPCScheduler,
+        ends: float | None = None,
+    ) -> None:
         self._spec = spec
+        self._ends = ends
         self._queue = queue
         self._scheduler = scheduler
         self._shared = AsyncExitStack()
         self._controller: Controller | None = None
         self._task: asyncio.Task[None] | None = None
+        self._warning: asyncio.Task[None] | None = None
         self._left: tuple[str, ...] = ()
 
     @property
@@ -89,8 +113,9 @@ class ControllerService(SchedulerPlugin):
     async def start(self, scheduler: HPCScheduler) -> None:
         """Start to keep the cluster alive."""
         watch = await self._shared.enter_async_context(watches_of_this_process().share(self._queue))
-        crew = SchedulerCrew(scheduler, drain_seconds=self._spec.drain_timeout)
+        crew = SchedulerCrew(scheduler, self._spec)
         self._controller = Controller(self._spec, self._queue, watch=watch, crew=crew)
+        scheduler.jobs.begin(self.report, self._spec)
         scheduler.handlers.update(
             hpc_scale=self.scale,
             hpc_adapt=self.adapt,
@@ -100,6 +125,7 @@ class ControllerService(SchedulerPlugin):
         )
         scheduler.expects_workers = self._expects_workers
         self._task = asyncio.ensure_future(self._run())
+        self._warning = asyncio.ensure_future(self._warn())
 
     def _expects_workers(self) -> bool:
         return self._task is not None and self.controller.report().wanted > 0
@@ -108,13 +134,26 @@ class ControllerService(SchedulerPlugin):
         """Want what the spec says, then keep it alive. A refusal is in the report."""
         spec = self._spec
         with suppress(HPCError):
-            if spec.first_maximum is not None:
+            if await self.controller.restore():
+                pass
+            elif spec.first_maximum is not None:
                 await self.controller.adapt(
                     Bounds(minimum=spec.first_jobs, maximum=spec.first_maximum)
                 )
             elif spec.first_jobs:
                 await self.controller.scale(spec.first_jobs)
         await self.controller.run()
+
+    async def _warn(self) -> None:
+        """Say in time that the scheduler's own job ends, if it does."""
+        clock, walltime = SystemClock(), self._spec.scheduler.walltime
+        while self._ends is not None:
+            if words := farewell(self._ends, walltime=walltime, now=clock.time()):
+                logger.warning("%s", words)
+                self.controller.note(words)
+                return
+            left = self._ends - notice(walltime) - clock.time()
+            await clock.sleep(min(_LONGEST_NAP, max(0.0, left)))
 
     def add_worker(self, scheduler: HPCScheduler, worker: str) -> None:  # noqa: ARG002 - distributed calls it so
         """Look at who has come."""
@@ -130,6 +169,8 @@ class ControllerService(SchedulerPlugin):
 
     async def before_close(self) -> None:
         """End the jobs before the scheduler is gone; a second call has nothing left to do."""
+        if self._warning:
+            self._warning.cancel()
         if self._task:
             task, self._task = self._task, None
             self._left = await self.controller.stop()
@@ -138,25 +179,29 @@ class ControllerService(SchedulerPlugin):
                 await task
         await self._shared.aclose()
 
-    async def scale(self, jobs: int) -> dict[str, Any]:
-        """Want this many jobs."""
+    async def scale(self, jobs: int, *, pool: str = DEFAULT_POOL) -> dict[str, Any]:
+        """Want this many jobs of a pool."""
         try:
-            await self.controller.scale(jobs)
+            await self.controller.scale(jobs, pool=pool)
         except HPCError as error:
             return _refusal(error)
         return await self.status()
 
-    async def adapt(self, *, minimum: int, maximum: int, interval: float) -> dict[str, Any]:
-        """Want as many jobs as the work asks for, between bounds."""
+    async def adapt(self, *, bounds: dict[str, Any], pool: str = DEFAULT_POOL) -> dict[str, Any]:
+        """Want as many jobs of a pool as the work asks for, between bounds."""
         try:
-            await self.controller.adapt(Bounds(minimum=minimum, maximum=maximum, interval=interval))
+            await self.controller.adapt(from_json(bounds, Bounds), pool=pool)
         except HPCError as error:
             return _refusal(error)
         return await self.status()
 
     async def status(self) -> dict[str, Any]:
         """Return the controller's report."""
-        return {"report": asdict(self.controller.report())}
+        return {"report": asdict(self.report())}
+
+    def report(self) -> Report:
+        """Return what the controller says, and when this scheduler's own job ends."""
+        return replace(self.controller.report(), ends=self._ends)
 
     async def why(self) -> dict[str, Any]:
         """Return the controller's last decisions."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dask_hpc.sites.settings import Recognise
 
 _DEADLINE = 10.0
+_SHORTLY = 2.0  # for what is worth no longer wait
 LOCAL = "local"
 
 
@@ -87,6 +88,9 @@ _FEATURES: Mapping[str, tuple[Feature, ...]] = {
         ),
     ),
 }
+# What says the names of an installation's nodes: the network of any of them is that of all.
+_NODES: Mapping[str, tuple[str, ...]] = {"slurm": ("sinfo", "-h", "-o", "%N")}
+_HOST_NAME = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,14 +166,32 @@ async def facts_of(system: str, runner: Runner) -> dict[str, str]:
     probes = [probe for probe in PROBES if probe.system == system]
     features = _FEATURES.get(system, ())
     asked = [*(probe.argv for probe in probes), *(feature.argv for feature in features)]
-    answers = await asyncio.gather(*(_ask(runner, argv) for argv in asked))
+    asking = asyncio.gather(*(_ask(runner, argv) for argv in asked))
+    answers, node = await asyncio.gather(asking, _node_of(system, runner))
     texts = dict(zip(asked, answers, strict=True))
     versions = [match[1] for one in probes if (match := one.answer.search(texts[one.argv].text))]
     facts = {"version": versions[0]} if versions else {}
     for feature in features:
         answer = texts[feature.argv]
         facts[feature.name] = "yes" if feature.is_in(answer) else "no"
+    if node:
+        facts["node"] = node
     return facts
+
+
+async def _node_of(system: str, runner: Runner) -> str:
+    if system not in _NODES:
+        return ""
+    return first_node((await _ask(runner, _NODES[system], seconds=_SHORTLY)).text)
+
+
+def first_node(text: str) -> str:
+    """Return the first name in lists of hosts as Slurm writes them, ``"n[01-04,7],gpu1"``."""
+    for line in text.splitlines():
+        name = re.sub(r"\[(\w+)[^]]*\]", r"\1", line.strip()).partition(",")[0]
+        if _HOST_NAME.fullmatch(name):
+            return name
+    return ""
 
 
 def recognised(wanted: Recognise, here: Surroundings) -> str:
@@ -222,9 +244,9 @@ def _most_particular_first(where: tuple[Path, ...]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-async def _ask(runner: Runner, argv: tuple[str, ...]) -> Answer:
+async def _ask(runner: Runner, argv: tuple[str, ...], *, seconds: float = _DEADLINE) -> Answer:
     try:
-        result = await runner.run(Command(argv=argv, env={"LC_ALL": "C"}), timeout=_DEADLINE)
+        result = await runner.run(Command(argv=argv, env={"LC_ALL": "C"}), timeout=seconds)
     except CommandMissing:
         return Answer(installed=False)
     except BatchError:

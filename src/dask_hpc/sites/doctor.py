@@ -68,11 +68,18 @@ class HomeFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteFacts:
-    """The site that would be taken, and what its batch system said."""
+    """The site that would be taken, and what its batch system said.
+
+    ``network`` is the address that a scheduler on this host would have, with the reason, or what
+    is wrong with it; ``scratch`` what is wrong with the place where workers spill. Nothing is
+    there of either where only a job can tell.
+    """
 
     name: str
     reason: str
     system: str
+    network: str | Trouble = ""
+    scratch: Trouble | None = None
     found: tuple[Found, ...] = ()
     queues: tuple[BatchQueue, ...] = ()
     trouble: Trouble | None = None
@@ -174,6 +181,18 @@ def _site(facts: Facts) -> Iterator[Finding]:
         yield _warning("batch system", text, hint="dask-hpc queues shows them")
 
 
+def _places(facts: Facts) -> Iterator[Finding]:
+    site = facts.site
+    if isinstance(site, Trouble):
+        return
+    if isinstance(site.network, Trouble):
+        yield _warning("network", site.network.text, hint=site.network.hint)
+    elif site.network:
+        yield _ok("network", f"a scheduler on this host would be at {site.network}")
+    if site.scratch:
+        yield _warning("scratch space", site.scratch.text, hint=site.scratch.hint)
+
+
 def _open_files(facts: Facts) -> Iterator[Finding]:
     if facts.open_files < _FILES_WANTED:
         workers = facts.open_files // _FILES_OF_A_WORKER
@@ -210,6 +229,7 @@ _JUDGES: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _home,
     _shared,
     _site,
+    _places,
     _open_files,
     _profiles,
     _clusters,

@@ -8,29 +8,32 @@ import shutil
 import ssl
 import stat
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from importlib import metadata
-from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 from dask_hpc import _envvars
 from dask_hpc._files import check_private
 from dask_hpc.batch.queue import Queue
+from dask_hpc.cluster import network
 from dask_hpc.cluster.directory import directories as cluster_directories
-from dask_hpc.errors import HPCError, SecurityError
+from dask_hpc.cluster.storage import IN_MEMORY, checked, file_system_of, remark_on
+from dask_hpc.errors import ConfigError, HPCError, SecurityError
 from dask_hpc.sites import profile
+from dask_hpc.sites.detect import LOCAL
 from dask_hpc.sites.doctor import Facts, HomeFacts, SiteFacts, Trouble
 from dask_hpc.sites.site import find_site
 from dask_hpc.sites.specs import batch_system, user_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from dask_hpc.process.runner import Runner
     from dask_hpc.sites.layer import Layer
+    from dask_hpc.sites.site import Site
 
-_MOUNTS = Path("/proc/self/mountinfo")
 _ANSWER = 20.0
 
 
@@ -84,12 +87,58 @@ async def _site(runner: Runner, call: Layer) -> SiteFacts | Trouble:
         site = await find_site(runner, call)
     except HPCError as error:
         return _trouble(error)
-    facts = SiteFacts(name=site.name, reason=site.reason, system=site.system)
+    facts = SiteFacts(
+        name=site.name,
+        reason=site.reason,
+        system=site.system,
+        network=await _network(site),
+        scratch=_scratch(site),
+    )
     queue = Queue(batch_system(site), runner, user=user_name(), timeout=_ANSWER)
     try:
         return replace(facts, queues=await queue.queues())
     except HPCError as error:
         return replace(facts, trouble=_trouble(error))
+
+
+async def _network(site: Site) -> str | Trouble:
+    """Return the address that a scheduler here would have, and why; of jobs here, nothing."""
+    settings = site.settings
+    interface = settings.scheduler_interface or settings.interface
+    if site.system == LOCAL and interface is None:
+        return ""
+    here = network.look()
+    try:
+        chosen = (
+            network.named(here, interface, setting="the site")
+            if interface
+            else await network.of_scheduler(here, node=site.facts.get("node"))
+        )
+    except ConfigError as error:
+        return Trouble(
+            text=str(error),
+            hint=f"{error.hint}; a scheduler on another host may have it, else set "
+            "scheduler_interface",
+        )
+    return str(chosen)
+
+
+def _scratch(site: Site) -> Trouble | None:
+    """Return what is wrong with where workers spill, as far as that can be seen from here."""
+    is_here = site.system == LOCAL
+    given = site.settings.local_directory
+    if given is None and not is_here:
+        return None
+    try:
+        path = checked(given or os.environ.get("TMPDIR") or gettempdir())
+    except ConfigError as error:
+        return _trouble(error) if is_here else None
+    existing = next(place for place in (path, *path.parents) if place.exists())
+    kind = file_system_of(existing)
+    if not is_here and (existing != path or kind in IN_MEMORY):
+        return None  # nodes may have another one there
+    remark = remark_on(path, kind, spills=site.settings.spill)
+    return Trouble(text=remark.text, hint=remark.hint) if remark else None
 
 
 def _home(path: Path) -> HomeFacts:
@@ -104,22 +153,10 @@ def _home(path: Path) -> HomeFacts:
         path=path,
         exists=existing == path,
         is_writable=existing.is_dir() and os.access(existing, os.W_OK | os.X_OK),
-        file_system=file_system_of(existing.resolve(), _MOUNTS),
+        file_system=file_system_of(existing),
         free=shutil.disk_usage(existing).free,
         trouble=trouble,
     )
-
-
-def file_system_of(path: Path, mounts: Path) -> str:
-    """Return the kind of file system that a path is on, or nothing if that is not known."""
-    kinds: dict[Path, str] = {}
-    with suppress(OSError):
-        for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
-            # proc(5): the mount point is the fifth field, the kind follows the lone dash.
-            before, _, after = line.partition(" - ")
-            point = before.split()[4].replace("\\040", " ")
-            kinds[Path(point)] = after.split()[0]  # a later line lies over an earlier one
-    return next((kinds[place] for place in (path, *path.parents) if place in kinds), "")
 
 
 def _profile_trouble(file: Path) -> Trouble | None:

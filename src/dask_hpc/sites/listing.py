@@ -26,7 +26,12 @@ class Entry:
 
 def entries(said: SiteSettings) -> tuple[Entry, ...]:
     """Return all settings in the order of the definition, defaults too."""
-    return tuple(_entry(said, path, value=value) for path, value in _leaves(said.settings, ()))
+    return tuple(
+        _entry(said, path, value=value)
+        for path, value in _leaves(said.settings, ())
+        # What a pool does not say is as for the others, and no default.
+        if path[0] != "pools" or said.layer.get(*path)
+    )
 
 
 def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, object]]:

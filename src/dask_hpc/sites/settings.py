@@ -72,8 +72,8 @@ class LocalQueue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = None
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What can be set for a site, in a profile, a configuration, the environment or a call."""
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What can be set for the worker jobs of a cluster, or of one of its pools."""
 
     cores: Annotated[Count, Meta(description="cores of one node of one job")] = 1
     memory: Annotated[
@@ -95,16 +95,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     walltime: Annotated[Duration, Meta(description="how long a job may run")] = Duration(3600)
     queue: Annotated[Word, Meta(description="queue or partition (default: the system's)")] = None
     account: Annotated[Word, Meta(description="account or project that pays")] = None
-    interface: Annotated[Word, Meta(description='network interface of workers, as "ib0"')] = None
-    scheduler_interface: Annotated[
-        Word, Meta(description="network interface of the scheduler (default: interface)")
-    ] = None
-    ports: Annotated[
-        Ports | None, Meta(description='ports to listen on, as "8700:8799" (default: any)')
+    interface: Annotated[
+        Word,
+        Meta(
+            description='network interface of workers, as "ib0" '
+            "(default: that of the route to the scheduler)"
+        ),
     ] = None
     local_directory: Annotated[
-        Word, Meta(description="node-local directory where workers spill, expanded on the node")
+        Word,
+        Meta(
+            description="directory on the node's own disk where workers put what does not fit into "
+            'memory, as "$TMPDIR", with variables of the job (default: $TMPDIR, else /tmp)'
+        ),
     ] = None
+    spill: Annotated[
+        bool,
+        Meta(
+            description="whether workers put there what does not fit into memory; false for nodes "
+            "without a disk: they then take no new tasks at 80% of their memory"
+        ),
+    ] = True
     env: Annotated[
         Word, Meta(description="software environment of jobs (default: the one that runs this)")
     ] = None
@@ -112,6 +123,43 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Lines, Meta(description="further lines for the batch system, without its comment mark")
     ] = Lines()
     prologue: Annotated[Lines, Meta(description="shell lines that a job runs first")] = Lines()
+    resources: Annotated[
+        dict[str, float],
+        Meta(description="Dask resources that each worker offers, as {GPU: 1}; tasks ask for them"),
+    ] = {}
+
+
+class Settings(WorkerSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What can be set for a site, in a profile, a configuration, the environment or a call."""
+
+    scheduler_interface: Annotated[
+        Word,
+        Meta(
+            description="the one network interface that the scheduler listens at (default: it "
+            "listens at all, and is reached at interface, or by the route to the nodes)"
+        ),
+    ] = None
+    contact_address: Annotated[
+        Word,
+        Meta(
+            description="address of the scheduler for others, as host or host:port, if it is "
+            "reached through an address translation or from outside of a container"
+        ),
+    ] = None
+    ports: Annotated[
+        Ports | None,
+        Meta(
+            description="ports that scheduler and workers listen at, two for each worker of a "
+            'node, as "8700:8799" (default: any)'
+        ),
+    ] = None
+    pools: Annotated[
+        dict[str, WorkerSettings],
+        Meta(
+            description="further kinds of workers by name, as {gpu: {gpus: 1}}, each scaled by "
+            "itself; what a pool does not say is as for the others"
+        ),
+    ] = {}
 
     scheduler_cores: Annotated[Count, Meta(description="cores of the scheduler's own job")] = 1
     scheduler_memory: Annotated[
@@ -132,12 +180,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             '(default: 30 minutes for a cluster with a scheduler job, else "never")'
         ),
     ] = None
+    client_lease: Annotated[
+        Duration,
+        Meta(description="how long what a client that dropped had asked for is kept for it"),
+    ] = Duration(900)
     death_timeout: Annotated[
         Duration, Meta(description="how long a worker looks for its scheduler")
     ] = Duration(60)
+    start_timeout: Annotated[
+        Duration, Meta(description="how long a job may run until a worker of it connects")
+    ] = Duration(300)
     drain_timeout: Annotated[
         Duration, Meta(description="how long a worker that must go may finish its tasks")
     ] = Duration(30)
+    scheduler_file: Annotated[
+        Word,
+        Meta(description="file that tells distributed's Client(scheduler_file=...) the address"),
+    ] = None
     secure: Annotated[bool, Meta(description="mutual TLS on every connection")] = True
     name: Annotated[Word, Meta(description="name of the cluster")] = None
     site: Annotated[Word, Meta(description="name of the site (default: it is detected)")] = None
@@ -147,7 +206,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     recognise: Annotated[Recognise, Meta(description="how to know that we are there")] = Recognise()
     queues: Annotated[dict[str, QueueLimits], Meta(description="its queues with their limits")] = {}
     submit_from: Annotated[
-        Literal["node", "login"], Meta(description="where jobs may be submitted from")
+        Literal["node", "login"],
+        Meta(
+            description='where jobs may be submitted from; with "login" an agent does it there for '
+            "a cluster whose scheduler is a job"
+        ),
     ] = "node"
     launcher: Annotated[
         Word, Meta(description="how tasks start on the nodes of a job (default: the system's own)")

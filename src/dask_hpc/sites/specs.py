@@ -6,26 +6,28 @@ import math
 import os
 import pwd
 import secrets
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dask_hpc import plugins
 from dask_hpc._units import format_bytes, format_seconds
 from dask_hpc.batch.model import Resources
 from dask_hpc.cluster.directory import check_name, directory_of
-from dask_hpc.cluster.spec import ClusterSpec, Home
+from dask_hpc.cluster.spec import DEFAULT_POOL, ClusterSpec, Home, Pool, SubmitFrom
 from dask_hpc.errors import ConfigError
 from dask_hpc.localqueue import machine
 from dask_hpc.process.local import LocalRunner
 from dask_hpc.sites.detect import LOCAL
 from dask_hpc.sites.layer import Layer, Origin, Source, struct_fields
 from dask_hpc.sites.nearest import did_you_mean
-from dask_hpc.sites.settings import Settings, from_keywords
+from dask_hpc.sites.places import check_places
+from dask_hpc.sites.settings import QueueLimits, Settings, from_keywords, settle
 from dask_hpc.sites.site import Site, find_site
 from dask_hpc.software import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from dask_hpc.batch.system import BatchSystem
     from dask_hpc.process.runner import Runner
@@ -184,7 +186,7 @@ def cluster_spec(site: Site, *, name: str, home: Home, directory: Path, user: st
         If a setting cannot be what it is; nothing has been written or submitted.
     """
     settings = site.settings
-    software = environment.resolve(settings.env)
+    own = _pool(site)
     return ClusterSpec(
         name=name,
         site=site.name,
@@ -192,21 +194,79 @@ def cluster_spec(site: Site, *, name: str, home: Home, directory: Path, user: st
         user=user,
         home=home,
         directory=directory,
-        worker=worker_resources(site),
+        worker=own.worker,
         scheduler=scheduler_resources(site),
-        processes=processes_of(settings),
-        python=software.python,
-        prologue=(*settings.prologue, *software.prologue),
+        processes=own.processes,
+        python=own.python,
+        prologue=own.prologue,
         facts=dict(site.facts),
-        interface=settings.interface,
-        scheduler_interface=settings.scheduler_interface or settings.interface,
+        pools={pool: _pool(_site_of(site, pool)) for pool in settings.pools},
+        offers=own.offers,
+        max_jobs=own.max_jobs,
+        interface=own.interface,
+        scheduler_interface=settings.scheduler_interface,
+        contact_address=settings.contact_address,
         ports=settings.ports,
-        local_directory=settings.local_directory,
+        local_directory=own.local_directory,
+        spill=own.spill,
         loopback=site.system == LOCAL and settings.interface is None,
         secure=settings.secure,
         death_timeout=settings.death_timeout,
+        start_timeout=settings.start_timeout,
         drain_timeout=settings.drain_timeout,
         idle_timeout=_idle_timeout(settings, home),
+        submit_from=SubmitFrom(settings.submit_from),
+        scheduler_file=_scheduler_file(site),
+        client_lease=settings.client_lease,
+    )
+
+
+def _pool(site: Site) -> Pool:
+    """Return what a site's settings say of workers."""
+    settings = site.settings
+    software = environment.resolve(settings.env)
+    limits = settings.queues.get(settings.queue or "", QueueLimits())
+    processes = processes_of(settings)
+    worker = worker_resources(site)
+    check_places(site, processes=processes)
+    return Pool(
+        worker=worker,
+        processes=processes,
+        python=software.python,
+        prologue=(*settings.prologue, *software.prologue),
+        interface=settings.interface,
+        local_directory=settings.local_directory,
+        spill=settings.spill,
+        offers=dict(settings.resources),
+        max_jobs=limits.max_jobs,
+    )
+
+
+def _site_of(site: Site, pool: str) -> Site:
+    """Return a site with the settings of one of its pools in the place of its own."""
+    if pool == DEFAULT_POOL:
+        raise ConfigError(
+            f"{site.said.where('pools', pool)} cannot be called {pool!r}",
+            hint="that is the pool of the settings outside of all pools",
+        )
+    prefix = ("pools", pool)
+    own = {path[2:]: said for path, said in site.said.layer.values.items() if path[:2] == prefix}
+    own.pop((), None)  # the pool itself
+    layer = Layer(values=own).over(site.said.layer)
+    return replace(site, said=settle(site.name, (layer,)))
+
+
+def _scheduler_file(site: Site) -> Path | None:
+    name = site.settings.scheduler_file
+    if name is None:
+        return None
+    path = Path(name).expanduser().absolute()
+    if path.parent.is_dir() and not path.is_dir():
+        return path
+    trouble = "is a directory" if path.is_dir() else f"cannot be: {path.parent} is no directory"
+    raise ConfigError(
+        f"{site.said.where('scheduler_file')} {name!r} {trouble}",
+        hint="name a file in a directory that exists, and that nodes see",
     )
 
 

@@ -115,6 +115,7 @@ def _in_words(info: msgspec.inspect.Type) -> str:
 
 _PLAIN_WORDS = {
     msgspec.inspect.BoolType: "true or false",
+    msgspec.inspect.FloatType: "a number",
     msgspec.inspect.StrType: "a line of text",
 }
 _CUSTOM_WORDS: dict[type, str] = {

@@ -63,6 +63,7 @@ class FakeSystem:
         self._listed_for = listed_for
         self._lost: dict[str, int] = {}
         self._silent: dict[str, int] = {}
+        self._twice: dict[str, int] = {}
         self._slow: dict[str, float] = {}
         self._empty = 0
         self._refusals: deque[str] = deque()
@@ -102,6 +103,10 @@ class FakeSystem:
     def lose_answer(self, verb: str = "submit", *, times: int = 1) -> None:
         """Do what the next commands of a kind say, but let no answer come back."""
         self._lost[verb] = times
+
+    def submit_twice(self, *, times: int = 1) -> None:
+        """Carry out the next submissions twice; their answers tell of the first time."""
+        self._twice["submit"] = times
 
     def be_silent(self, verb: str = "status", *, times: int = 1) -> None:
         """Neither do what the next commands of a kind say, nor answer."""
@@ -161,6 +166,8 @@ class FakeSystem:
             for job in jobs:
                 self.forget(job.id)
             return _refusal(command, f"queue {asked!r} is unknown", exit_code=REFUSED)
+        if _take(self._twice, "submit"):
+            self._simulation.submit(command.stdin or "", count)
         return _answer(command, [job.id for job in jobs])
 
     def _status(self, command: Command) -> Result:

@@ -26,6 +26,13 @@ dask_hpc_pass() {
 trap dask_hpc_leave EXIT
 trap 'dask_hpc_pass TERM' TERM INT
 trap 'dask_hpc_pass USR1' USR1
+# What was submitted once and is there twice has two jobs in each place: the later one leaves.
+dask_hpc_first='/home/o'"'"'neill/state $HOME/clusters/climate-2/jobs'/$dask_hpc_slot.start
+if [ -s "$dask_hpc_first" ] && ! grep -qF "\"job\": \"$dask_hpc_job\"," "$dask_hpc_first"; then
+  echo "dask-hpc: another job has the place of job $dask_hpc_job: it leaves" >&2
+  trap - EXIT
+  exit 0
+fi
 # The batch system made the log with the umask of the user, whose files may be for others to read.
 [ ! -f /proc/self/fd/1 ] || chmod go= /proc/self/fd/1 2>/dev/null || :
 dask_hpc_record start null || :
@@ -40,7 +47,7 @@ export PYTHONPATH='/home/o'"'"'neill/state $HOME/clusters/climate-2/lib'${PYTHON
 [ -n "${OPENBLAS_NUM_THREADS:-}" ] || OPENBLAS_NUM_THREADS=1; export OPENBLAS_NUM_THREADS
 '/home/o'"'"'neill/my env/bin/python' \
   -m \
-  dask_hpc.boot.scheduler \
+  dask_hpc.boot.keeper \
   --directory \
   '/home/o'"'"'neill/state $HOME/clusters/climate-2' \
   --slot "$dask_hpc_slot" \

@@ -1,0 +1,1 @@
+"""The ends of a cluster that are neither in its jobs nor in the user's program."""

@@ -1,0 +1,1 @@
+"""The dashboard: who sees it, and what it shows of jobs."""
