@@ -46,17 +46,20 @@ shape: $(READY)
 conformance: $(READY)
 	@$(if $(wildcard tests/conformance),$(BIN)/python -m pytest tests/conformance,$(call missing,$@))
 
-## make bench        side by side with others, as ratios
+## make bench        side by side with others, as ratios; BENCH="node ask --repeats 10" for a part
 bench: $(READY)
-	@$(if $(wildcard benchmarks/__main__.py),$(BIN)/python -m benchmarks,$(call missing,$@))
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 ## make chaos        failures on purpose
 chaos: $(READY)
 	@$(if $(wildcard tests/chaos),$(BIN)/python -m pytest tests/chaos,$(call missing,$@))
 
-## make soak         hours of work
+## make soak         what takes minutes or hours
+soak: $(READY)
+	@$(BIN)/python -m pytest --soak -m soak
+
 ## make docs         the documentation
-soak docs:
+docs:
 	@$(call missing,$@)
 
 missing = echo "make $(1): does not exist yet" >&2; exit 1
@@ -68,7 +71,7 @@ lock:
 
 ## make clean        remove what these targets made in this directory
 clean:
-	@rm -rf .venv build dist .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	@rm -rf .venv benchmarks/.venv build dist .mypy_cache .ruff_cache .hypothesis src/*.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements/dev.lock pyproject.toml

@@ -1,118 +1,95 @@
-"""From asking for workers until all are connected, beside what the batch system alone needs.
+"""From asking for workers until all are connected, on real Slurm, beside dask-jobqueue.
 
-On real Slurm while the bed of the tests is up, else on the local queue.
+Both get equal jobs and one environment; ours has TLS on. What Slurm alone needs to start as many
+empty jobs stands beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
-from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests.beds import beds
-
-from benchmarks.harness import Contender, Measurement
-from dask_hpc import HPCCluster
-from dask_hpc._clock import SystemClock, until
+from benchmarks.bed import slurm
+from benchmarks.clusters import NAME, Size, ours, theirs, wait, workers
+from benchmarks.harness import Contender, Goal, Measurement
+from dask_hpc._clock import SystemClock
 from dask_hpc.batch.model import JobSpec
 from dask_hpc.cluster.slot import new_tag
 from dask_hpc.engine.start import queue_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from benchmarks.harness import Quantities
-    from dask_hpc.cluster.spec import ClusterSpec
 
-JOBS, WORKERS = 2, 8
-_PATIENCE = 60.0  # seconds
-_LOOK = 0.02  # seconds
+_LOOK = 0.01  # seconds
 
 
 def measurement() -> Measurement:
-    """Return the measurement."""
-    site = "slurm" if _slurm_is_up() else "local"
+    """Return the measurement of jobs that bring several workers each."""
+    return _measurement(4, Size(workers=8, cores=8), goals=[Goal(quantity="wall s", at_most=0.22)])
+
+
+def single() -> Measurement:
+    """Return the measurement of jobs that bring one worker each: nothing is shared then."""
+    return _measurement(16, Size(workers=1, cores=2), goals=[])
+
+
+def _measurement(jobs: int, size: Size, *, goals: list[Goal]) -> Measurement:
+    rival = f"{NAME}, no TLS"
     return Measurement(
-        name=f"{WORKERS} workers in {JOBS} jobs on {site}",
+        name=f"Ask to connected: {jobs * size.workers} workers in {jobs} jobs",
         contenders=[
-            Contender(name="ask to connected, TLS", run=partial(_run, _connect, site)),
-            Contender(name="start of empty jobs", run=partial(_run, _start_empty, site)),
+            Contender(name="HPCCluster, TLS", run=lambda: asyncio.run(_ours(jobs, size))),
+            Contender(name=rival, run=lambda: asyncio.run(_theirs(jobs, size))),
+            Contender(
+                name="empty jobs of Slurm",
+                run=lambda: asyncio.run(_empty(jobs, size)),
+                yardstick=True,
+            ),
         ],
+        goals=[Goal(quantity=one.quantity, at_most=one.at_most, beside=rival) for one in goals],
+        around=slurm,
     )
 
 
-def _run(way: Callable[[HPCCluster], Awaitable[None]], site: str) -> Quantities:
-    with _place(site):
-        return asyncio.run(_with_cluster(way, site))
+async def _ours(jobs: int, size: Size) -> Quantities:
+    async with ours(size) as cluster:
+        begin = SystemClock().monotonic()
+        await cluster.scale(jobs=jobs)
+        return await _until_connected(cluster, jobs * size.workers, begin=begin)
 
 
-async def _with_cluster(way: Callable[[HPCCluster], Awaitable[None]], site: str) -> Quantities:
-    per_job = WORKERS // JOBS
-    async with HPCCluster(
-        site=site,
-        cores=per_job,
-        memory="1GiB",
-        processes=per_job,
-        walltime="10m",
-        asynchronous=True,
-    ) as cluster:
-        clock = SystemClock()
-        begin = clock.monotonic()
-        await way(cluster)
-        return {"wall s": clock.monotonic() - begin}
+async def _theirs(jobs: int, size: Size) -> Quantities:
+    async with theirs(size) as cluster:
+        begin = SystemClock().monotonic()
+        cluster.scale(jobs=jobs)
+        return await _until_connected(cluster, jobs * size.workers, begin=begin)
 
 
-async def _connect(cluster: HPCCluster) -> None:
-    await cluster.scale(jobs=JOBS)
-    await _wait(lambda: len(cluster.scheduler_info["workers"]) == WORKERS, "workers")
+async def _until_connected(cluster: Any, wanted: int, *, begin: float) -> Quantities:
+    await wait(lambda: workers(cluster) >= wanted, f"{wanted} workers")
+    return {"wall s": SystemClock().monotonic() - begin}
 
 
-async def _start_empty(cluster: HPCCluster) -> None:
+async def _empty(jobs: int, size: Size) -> Quantities:
     """Wait until jobs of the same size that do nothing have left a file each."""
-    spec: ClusterSpec = cluster.spec
-    tag = new_tag(spec.name)
-    place = spec.directory / "jobs"
-    queue = queue_of(spec)
-    job = JobSpec(
-        tag=tag,
-        resources=spec.worker,
-        body=f"echo >{place}/{tag}.{queue.system.variables.index}.empty",
-        log=str(spec.directory / "logs" / "empty.{index}.log"),
-    )
-    await queue.submit(job, JOBS)
-    await _wait(lambda: _count(place, "*.empty") == JOBS, "empty jobs")
+    async with ours(size) as cluster:
+        spec = cluster.spec
+        tag = new_tag(spec.name)
+        queue = queue_of(spec)
+        job = JobSpec(
+            tag=tag,
+            resources=spec.worker,
+            body=f"echo >{spec.directory}/jobs/{tag}.{queue.system.variables.index}.empty",
+            log=str(spec.directory / "logs" / "empty.{index}.log"),
+        )
+        begin = SystemClock().monotonic()
+        await queue.submit(job, jobs)
+        await wait(partial(_have_left, spec.directory / "jobs", jobs), f"{jobs} empty jobs")
+        return {"wall s": SystemClock().monotonic() - begin}
 
 
-def _count(place: Path, pattern: str) -> int:
-    return len(list(place.glob(pattern)))
-
-
-async def _wait(condition: Callable[[], bool], what: str) -> None:
-    if not await until(condition, _PATIENCE, clock=SystemClock(), every=_LOOK):
-        raise RuntimeError(f"not all {what} came within {_PATIENCE:.0f} s")
-
-
-def _slurm_is_up() -> bool:
-    bed = beds.make("slurm")
-    try:
-        bed.control("status")
-    except (beds.BedUnavailable, OSError):
-        return False
-    return True
-
-
-@contextmanager
-def _place(site: str) -> Iterator[None]:
-    """Keep out of the way of the clusters of whoever measures."""
-    with tempfile.TemporaryDirectory(prefix="dhb", dir="/tmp") as home:
-        os.environ["DASK_HPC_HOME"] = f"{home}/h"
-        if site == "slurm":
-            os.environ.update(beds.make("slurm").environ)
-        else:
-            os.environ["DASK_HPC__LOCAL__CORES"] = str(WORKERS)
-            os.environ["DASK_HPC__LOCAL__MEMORY"] = "8GiB"
-        yield
+def _have_left(place: Path, jobs: int) -> bool:
+    return len(list(place.glob("*.empty"))) == jobs

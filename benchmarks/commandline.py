@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.harness import Contender, Measurement
+from benchmarks.harness import Contender, Goal, Measurement
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from benchmarks.harness import Quantities
 
 
@@ -20,18 +22,24 @@ def measurement() -> Measurement:
     script = Path(sys.executable).with_name("dask-hpc")
     # Where the project is on a path and not installed, there is no script.
     ours = [str(script)] if script.exists() else [sys.executable, "-m", "dask_hpc.cli.main"]
+    start = Contender(name="python -c pass", run=_bare(["-c", "pass"]), yardstick=True)
     return Measurement(
-        name="command line",
+        name="Command line: dask-hpc --help",
         contenders=[
             Contender(name="dask-hpc --help", run=partial(_run, [*ours, "--help"])),
-            Contender(name="python -c pass", run=partial(_run, [sys.executable, "-c", "pass"])),
+            start,
             Contender(
                 name="dask worker --help",
-                run=partial(_run, [sys.executable, "-m", "distributed.cli.dask_worker", "--help"]),
+                run=_bare(["-m", "distributed.cli.dask_worker", "--help"]),
             ),
         ],
         repeats=15,
+        goals=[Goal(quantity="wall ms", at_most=6.0, beside=start.name)],
     )
+
+
+def _bare(words: list[str]) -> Callable[[], Quantities]:
+    return partial(_run, [sys.executable, *words])
 
 
 def _run(argv: list[str]) -> Quantities:

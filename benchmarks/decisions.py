@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.harness import Contender, Measurement
+from benchmarks.harness import Contender, Goal, Measurement
 from dask_hpc.batch.model import JobId, Tag
 from dask_hpc.cluster.slot import Slot
 from dask_hpc.controller.decide import decide
@@ -18,29 +19,38 @@ if TYPE_CHECKING:
 
 JOBS = 10_000
 _TIMES = 20
+# How many are wanted, and since when the jobs are where they are: who starts for too long, hangs.
+_SITUATIONS = {
+    "nothing to do": (JOBS, 200.0),
+    "half of them to go": (JOBS // 2, 200.0),
+    "a quarter hangs": (JOBS, 10_000.0),
+}
 
 
 def measurement() -> Measurement:
     """Return the measurement."""
-    steady, fewer = _snapshot(wanted=JOBS), _snapshot(wanted=JOBS // 2)
     return Measurement(
-        name=f"decisions on {JOBS} jobs",
+        name=f"Decisions on {JOBS:,} jobs",
         contenders=[
-            Contender(
-                name="decide",
-                run=lambda: {
-                    "steady ms": _milliseconds(lambda: decide(steady)),
-                    "halve ms": _milliseconds(lambda: decide(fewer)),
-                },
-            ),
-            Contender(name="one pass in Python", run=lambda: _pass(steady)),
+            Contender(name="decide", run=_decide),
+            Contender(name="one pass in Python", run=_pass, yardstick=True),
         ],
+        goals=[Goal(quantity=f"{name} ms", at_most=20.0) for name in _SITUATIONS],
     )
 
 
-def _pass(snapshot: Snapshot) -> Quantities:
-    took = _milliseconds(lambda: [job for job in snapshot.jobs if job.is_live])
-    return {"steady ms": took, "halve ms": took}
+def _decide() -> Quantities:
+    found = {}
+    for name, (wanted, longest) in _SITUATIONS.items():
+        snapshot = _snapshot(wanted=wanted, longest=longest)
+        found[f"{name} ms"] = _milliseconds(partial(decide, snapshot))
+    return found
+
+
+def _pass() -> Quantities:
+    jobs = _snapshot(wanted=JOBS, longest=0.0).jobs
+    took = _milliseconds(lambda: [job for job in jobs if job.is_live])
+    return {f"{name} ms": took for name in _SITUATIONS}
 
 
 def _milliseconds(act: Callable[[], Any]) -> float:
@@ -50,17 +60,19 @@ def _milliseconds(act: Callable[[], Any]) -> float:
     return (time.process_time() - begin) / _TIMES * 1000
 
 
-def _snapshot(*, wanted: int) -> Snapshot:
+def _snapshot(*, wanted: int, longest: float) -> Snapshot:
+    """Return jobs in every live phase, each for so many seconds at most."""
     phases = (Phase.RUNNING, Phase.RUNNING, Phase.PENDING, Phase.STARTING)
+    now = 1e6
     jobs = tuple(
         WorkerJob(
             slot=Slot(Tag(f"bench-{number // 100}"), number % 100),
             phase=phases[number % len(phases)],
-            since=float(number),
+            since=now - longest * number / JOBS,
             job=JobId(str(number)),
             idle=number % 3 == 0,
             end_time=1e9,
         )
         for number in range(JOBS)
     )
-    return Snapshot(jobs=jobs, wanted=wanted, now=float(JOBS))
+    return Snapshot(jobs=jobs, wanted=wanted, now=now)

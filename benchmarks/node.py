@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 import psutil
 from distributed import Scheduler
 
-from benchmarks.harness import Contender, Measurement
+from benchmarks.harness import Contender, Goal, Measurement, TurnFailed
 from dask_hpc._clock import SystemClock, until
 from dask_hpc._files import write_record
 from dask_hpc.batch.model import Resources, Tag
@@ -32,7 +33,7 @@ from dask_hpc.engine.start import start_scheduler
 from dask_hpc.security.certificates import create_certificates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from benchmarks.harness import Quantities
 
@@ -43,45 +44,77 @@ _PATIENCE = 60.0  # seconds
 
 def measurement() -> Measurement:
     """Return the measurement."""
+    rival = f"dask worker --nworkers {WORKERS}, no TLS"
     return Measurement(
         name=f"{WORKERS} workers on a node",
         contenders=[
             Contender(name="worker host, TLS", run=lambda: asyncio.run(_worker_host())),
-            Contender(name="dask worker, no TLS", run=lambda: asyncio.run(_dask_worker())),
+            Contender(name=rival, run=lambda: asyncio.run(_dask_worker())),
+        ],
+        goals=[
+            Goal(quantity="wall s", at_most=0.20, beside=rival),
+            Goal(quantity="CPU s", at_most=0.12, beside=rival),
+            Goal(quantity="PSS MiB", at_most=0.42, beside=rival),
         ],
     )
 
 
 async def _worker_host() -> Quantities:
-    with _cluster() as spec:
+    async with worker_host(WORKERS) as (scheduler, argv):
+        return await _until_all_are_here(scheduler, argv)
+
+
+async def _dask_worker() -> Quantities:
+    async with dask_worker(WORKERS) as (scheduler, argv):
+        return await _until_all_are_here(scheduler, argv)
+
+
+@asynccontextmanager
+async def worker_host(workers: int) -> AsyncIterator[tuple[Scheduler, list[str]]]:
+    """Give a scheduler, and the program of a node that brings it workers of ours."""
+    with new_cluster(processes=workers) as spec:
         scheduler = await start_scheduler(spec)
         body = worker_job(spec, JobVariables(job_id="1", index="0"), tag=Tag("bench")).body
         try:
-            return await _until_all_are_here(scheduler, ["bash", "-c", body])
+            yield scheduler, ["bash", "-c", body]
         finally:
             await scheduler.close()
 
 
-async def _dask_worker() -> Quantities:
+@asynccontextmanager
+async def dask_worker(workers: int) -> AsyncIterator[tuple[Scheduler, list[str]]]:
+    """Give a scheduler, and Dask's own program that brings it workers."""
     command = [sys.executable, "-m", "distributed.cli.dask_worker"]
-    options = ["--nworkers", WORKERS, "--nthreads", 1, "--memory-limit", _MEMORY]
-    async with Scheduler(host="127.0.0.1", port=0, dashboard=False) as scheduler:
-        words = [*command, scheduler.address, *options, "--host", "127.0.0.1"]
-        return await _until_all_are_here(scheduler, [str(word) for word in words])
+    options = ["--nworkers", workers, "--nthreads", 1, "--memory-limit", _MEMORY]
+    with _scratch() as place:
+        async with Scheduler(host="127.0.0.1", port=0, dashboard=False) as scheduler:
+            here = ["--host", "127.0.0.1", "--local-directory", place]
+            yield scheduler, [str(word) for word in (*command, scheduler.address, *options, *here)]
 
 
 async def _until_all_are_here(scheduler: Scheduler, argv: list[str]) -> Quantities:
     clock = SystemClock()
     begin = clock.monotonic()
-    with _started(argv) as process:
-        all_are_here = partial(_have_come, scheduler)
-        if not await until(all_are_here, _PATIENCE, clock=clock, every=0.005):
-            raise RuntimeError(f"{argv[0]}: {len(scheduler.workers)} of {WORKERS} workers came")
+    with started(argv) as process:
+        await all_come(scheduler, WORKERS)
         return {"wall s": clock.monotonic() - begin, **_costs(process.pid)}
 
 
-def _have_come(scheduler: Scheduler) -> bool:
-    return len(scheduler.workers) == WORKERS
+async def all_come(scheduler: Scheduler, workers: int) -> None:
+    """Wait until the scheduler knows so many workers.
+
+    Raises
+    ------
+    TurnFailed
+        If they do not come.
+    """
+    have_come = partial(_have_come, scheduler, workers)
+    if not await until(have_come, _PATIENCE, clock=SystemClock(), every=0.005):
+        raise TurnFailed(f"{len(scheduler.workers)} of {workers} workers came")
+
+
+def _have_come(scheduler: Scheduler, workers: int) -> bool:
+    return len(scheduler.workers) == workers
 
 
 def _costs(pid: int) -> Quantities:
@@ -97,7 +130,8 @@ def _costs(pid: int) -> Quantities:
 
 
 @contextmanager
-def _started(argv: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def started(argv: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Give a running program, of which nothing is left afterwards."""
     process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -108,35 +142,50 @@ def _started(argv: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
-        root = psutil.Process(process.pid)
-        for each in [root, *root.children(recursive=True)]:
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
+        if process.poll() is None:
+            kill_below(process.pid)
+            process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # those whose parent had gone before
         process.wait()
 
 
+def kill_below(pid: int) -> None:
+    """Kill every descendant of a process."""
+    for each in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+
+
 @contextmanager
-def _cluster() -> Iterator[ClusterSpec]:
-    place = Path(tempfile.mkdtemp(prefix="dask-hpc-bench-"))
-    directory = ClusterDirectory(place / "clusters" / "bench")
-    spec = ClusterSpec(
-        name="bench",
-        site="local",
-        system="local",
-        user=str(os.getuid()),
-        home=Home.HERE,
-        directory=directory.path,
-        worker=Resources(cores=WORKERS, memory=WORKERS * _MEMORY, walltime=600.0),
-        scheduler=Resources(cores=1, memory=_MEMORY),
-        processes=WORKERS,
-        python=sys.executable,
-        local_directory=str(place / "scratch"),
-        loopback=True,
-    )
-    try:
+def new_cluster(*, processes: int = WORKERS) -> Iterator[ClusterSpec]:
+    """Give a cluster of this machine, with keys, of which nothing runs yet."""
+    with _scratch() as place:
+        directory = ClusterDirectory(place / "clusters" / "bench")
+        spec = ClusterSpec(
+            name="bench",
+            site="local",
+            system="local",
+            user=str(os.getuid()),
+            home=Home.HERE,
+            directory=directory.path,
+            worker=Resources(cores=processes, memory=processes * _MEMORY, walltime=600.0),
+            scheduler=Resources(cores=1, memory=_MEMORY),
+            processes=processes,
+            python=sys.executable,
+            local_directory=str(place / "scratch"),
+            loopback=True,
+        )
         directory.create()
         create_certificates(directory.tls, name="bench")
         write_record(directory.spec, spec)
         yield spec
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    place = Path(tempfile.mkdtemp(prefix="dask-hpc-bench-"))
+    try:
+        yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
