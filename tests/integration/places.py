@@ -291,14 +291,14 @@ def run(*argv: str) -> str:
 
 
 @contextmanager
-def place_at(request: pytest.FixtureRequest, site: str) -> Iterator[Place]:
-    """Give a place at a site, in which nothing is left afterwards."""
+def place_at(request: pytest.FixtureRequest, site: str, *, parent: str = "/tmp") -> Iterator[Place]:
+    """Give a place at a site, in which nothing is left afterwards; its home is below ``parent``."""
     kind: type[Place] = LocalPlace
     if site == "slurm":
         request.getfixturevalue("slurm")
         kind = SlurmPlace
     with (
-        tempfile.TemporaryDirectory(prefix="dh", dir="/tmp") as home,
+        tempfile.TemporaryDirectory(prefix="dh", dir=parent) as home,
         pytest.MonkeyPatch.context() as patch,
     ):
         found = kind(site=site, home=Path(home))

@@ -77,3 +77,30 @@ def test_whoever_holds_it_is_told_that_it_has_ended(place: Place) -> None:
             pytest.raises(ControllerUnreachable, match="does not answer"),
         ):
             cluster.scale(1)
+
+
+def waiting(place: Place) -> str:
+    """Return the name of a cluster whose only job can never start."""
+    name = place.name()
+    words = ("--cores", "64", "--jobs", "1", "--idle-timeout", str(TIMEOUT), "--detach")
+    place.ask("up", place.site, "--name", name, *words)
+    wait_for(lambda: len(place.live_jobs(name)) == 2)
+    return name
+
+
+def test_jobs_that_wait_in_the_queue_do_not_keep_it(place: Place) -> None:
+    if place.site != "local":
+        pytest.skip("no matter of the batch system")
+    ends(place, waiting(place))
+
+
+def test_jobs_that_wait_keep_it_while_tasks_wait_for_them(place: Place, tmp_path: Path) -> None:
+    if place.site != "local":
+        pytest.skip("no matter of the batch system")
+    name = waiting(place)
+    wait_for(lambda: clusters()[name].state == "running")
+    with HPCCluster.from_name(name) as cluster, Client(cluster) as client:
+        fire_and_forget(client.submit((tmp_path / "done").touch))
+    passes(2 * TIMEOUT)
+    assert clusters()[name].state == "running"
+    assert place.ask("down", name) == [{"name": name, "left": []}]

@@ -28,5 +28,6 @@ def test_up_says_that_nodes_cannot_submit_and_leaves_nothing(slurm_net: SlurmBed
     error, hint = done.stderr.splitlines()[-2:]
     assert error == "error: sbatch cannot be run here: no such file or directory"
     assert hint.startswith("hint: load the module that brings it")
+    assert hint.endswith("; where nodes may not submit, set submit_from to login")
     assert slurm_net.run("ls", home / "clusters", user=user).stdout == ""
     assert not [job for job in slurm_net.jobs() if " net-" in job]

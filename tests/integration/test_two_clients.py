@@ -95,12 +95,22 @@ def test_the_work_of_one_client_goes_on_when_another_is_killed(place: Place, nam
     down(place, name)
 
 
-def test_what_a_lost_client_had_asked_for_is_forgotten(place: Place, name: str) -> None:
+@pytest.fixture
+def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASK_HPC__CLIENT_LEASE", "2s")
+
+
+@pytest.mark.usefixtures("short_lease", "name")  # in this order
+def test_what_a_lost_client_had_asked_for_is_forgotten_after_a_time(
+    place: Place, name: str
+) -> None:
     with attach(place, name, jobs=1, first=0) as one:
         assert line_of(one)
         one.kill()
     with HPCCluster.from_name(name) as cluster, Client(cluster) as client:
-        wait_for(lambda: not client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.tasks))
+        wait_for(
+            lambda: not client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+        )
         assert client.submit(pow, 2, 10).result(timeout=30) == 1024
     down(place, name)
 
