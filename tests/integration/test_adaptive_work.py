@@ -9,7 +9,7 @@ import pytest
 from distributed import Client
 
 from dask_hpc import HPCCluster
-from tests.integration.places import wait_for
+from tests.integration.places import place_at, wait_for
 from tests.integration.test_lost_jobs import computed
 
 if TYPE_CHECKING:
@@ -18,18 +18,14 @@ if TYPE_CHECKING:
     from tests.integration.places import Place
 
 
-@pytest.fixture(scope="module")
-def cluster(place: Place) -> Iterator[HPCCluster]:
-    """A cluster whose tests say how it adapts."""
-    with HPCCluster(**place.small, name=place.name()) as cluster:
-        yield cluster
+pytestmark = pytest.mark.bed("slurm")
 
 
 @pytest.fixture
-def client(cluster: HPCCluster) -> Iterator[Client]:
-    """A client that has nothing to do yet."""
-    with Client(cluster) as client:
-        yield client
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A real batch system, where it is about jobs; else there is `still`."""
+    with place_at(request, "slurm") as found:
+        yield found
 
 
 def live(cluster: HPCCluster) -> list[Any]:
@@ -46,46 +42,27 @@ def square(seconds: float) -> Callable[[int], int]:
 
 
 def test_results_outlive_the_jobs_that_made_them_and_the_last_job_goes_with_them(
-    cluster: HPCCluster, client: Client, place: Place
+    place: Place,
 ) -> None:
-    cluster.adapt(minimum=0, maximum_jobs=3, interval="0.5s")
-    held = client.map(square(0.2), range(60), pure=False)
-    wait_for(lambda: len([job for job in live(cluster) if job.phase == "running"]) == 3)
-    expected = [number**2 for number in range(60)]
-    assert client.gather(held) == expected
-    wait_for(lambda: len(live(cluster)) == 1)
-    assert {future.status for future in held} == {"finished"}
-    assert client.gather(held) == expected
-    assert computed(client, {future.key for future in held}) == 60
-    released = time.monotonic()
-    del held
-    wait_for(lambda: not place.live_jobs(cluster.name))
-    assert time.monotonic() - released < 10
-    assert cluster.report().wanted == 0
-    assert client.submit(pow, 2, 10).result(timeout=30) == 1024  # and the jobs come back
+    with HPCCluster(**place.small, name=place.name()) as cluster, Client(cluster) as client:
+        cluster.adapt(minimum=0, maximum_jobs=3, interval="0.5s")
+        held = client.map(square(0.2), range(60), pure=False)
+        wait_for(lambda: len([job for job in live(cluster) if job.phase == "running"]) == 3)
+        expected = [number**2 for number in range(60)]
+        assert client.gather(held) == expected
+        wait_for(lambda: len(live(cluster)) == 1)
+        assert {future.status for future in held} == {"finished"}
+        assert client.gather(held) == expected
+        assert computed(client, {future.key for future in held}) == 60
+        released = time.monotonic()
+        del held
+        wait_for(lambda: not place.live_jobs(cluster.name))
+        assert time.monotonic() - released < 10
+        assert cluster.report().wanted == 0
+        assert client.submit(pow, 2, 10).result(timeout=30) == 1024  # and the jobs come back
 
 
 # the pace, which has nothing to do with the batch system ------------------------------------------
-
-
-@pytest.mark.parametrize(("interval", "looks"), [(0.2, 2), (0.5, 6)])
-def test_it_shrinks_when_so_many_looks_found_no_work(
-    cluster: HPCCluster, client: Client, place: Place, interval: float, looks: int
-) -> None:
-    if place.site != "local":
-        return
-    cluster.adapt(minimum=0, maximum_jobs=1, interval=interval, wait_count=looks)
-    work = client.submit(time.sleep, 0.01, pure=False)
-    work.result(timeout=30)
-    wait_for(lambda: cluster.report().wanted == 1)
-    released = time.time()
-    del work
-    wait_for(lambda: cluster.report().wanted == 0)
-    (shrunk,) = [one for one in cluster.why() if one.time > released and "adapt" in one.what]
-    assert shrunk.why == "the work asks for 0 workers: 0 jobs"
-    # The first look that found nothing came within an interval.
-    earliest, latest = (looks - 1) * interval, looks * interval
-    assert earliest - 0.1 < shrunk.time - released < latest + 0.3 * looks + 1
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +74,24 @@ def still(local_place: Place) -> Iterator[HPCCluster]:
             patch.setenv(name, value)
         with HPCCluster(**size, name=local_place.name()) as cluster:
             yield cluster
+
+
+@pytest.mark.parametrize(("interval", "looks"), [(0.2, 2), (0.5, 6)])
+def test_it_shrinks_when_so_many_looks_found_no_work(
+    still: HPCCluster, interval: float, looks: int
+) -> None:
+    with Client(still) as client:
+        still.adapt(minimum=0, maximum_jobs=1, interval=interval, wait_count=looks)
+        work = client.submit(time.sleep, 0, pure=False)
+        wait_for(lambda: still.report().wanted == 1)
+        released = time.time()
+        del work
+        wait_for(lambda: still.report().wanted == 0)
+    (shrunk,) = [one for one in still.why() if one.time > released and "adapt" in one.what]
+    assert shrunk.why == "the work asks for 0 workers: 0 jobs"
+    # The first look that found nothing came within an interval.
+    earliest, latest = (looks - 1) * interval, looks * interval
+    assert earliest - 0.1 < shrunk.time - released < latest + 0.3 * looks + 1
 
 
 @pytest.mark.parametrize(

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from distributed import Client
 
 from dask_hpc import HPCCluster
-from tests.integration.places import wait_for
+from tests.integration.places import place_at, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.integration.places import Place
 
-# Of more jobs than these, two run at a time and the others wait.
-TWO_AT_A_TIME: dict[str, dict[str, Any]] = {
-    "local": {"cores": 6},
-    "slurm": {"directives": ["--exclusive", "--exclude=node3,node4"]},
-}
+pytestmark = pytest.mark.bed("slurm")
+TWO_AT_A_TIME = ["--exclusive", "--exclude=node3,node4"]
+
+
+@pytest.fixture(scope="module")
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """Slurm alone: its jobs can be told to wait for two nodes."""
+    with place_at(request, "slurm") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def cluster(place: Place) -> Iterator[HPCCluster]:
     """A cluster of which two jobs can run, with two workers each."""
-    options = {**place.small, **TWO_AT_A_TIME[place.site]}
+    options = {**place.small, "directives": TWO_AT_A_TIME}
     with HPCCluster(**options, name=place.name()) as cluster:
         yield cluster
 
