@@ -38,8 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell starts what runs in the background with SIGINT ignored, and children inherit that.
+    # A shell starts what runs in the background with SIGINT ignored, nohup with SIGHUP ignored, and
+    # children inherit that. They do not inherit a function.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
     # How long an example takes says more about what else the machine does.
     settings.register_profile("dask-hpc", deadline=None)
     settings.load_profile("dask-hpc")
