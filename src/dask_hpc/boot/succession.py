@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
-
-from distributed.comm import parse_host_port
 
 from dask_hpc._clock import SystemClock
 from dask_hpc.cluster.record import ClusterState, read_cluster
 from dask_hpc.cluster.spec import Home
+from dask_hpc.engine.reach import listens
 from dask_hpc.errors import HPCError
 
 if TYPE_CHECKING:
@@ -46,16 +43,7 @@ async def is_followed(
             return False
         if record.nonce != before.nonce:
             return True
-        if await _listens(before.address):
+        if await listens(before, seconds=_KNOCK):
             return False
         await clock.sleep(_LOOK)
-    return False
-
-
-async def _listens(address: str) -> bool:
-    host, port = parse_host_port(address.rpartition("/")[2])
-    with suppress(OSError, asyncio.TimeoutError):
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), _KNOCK)
-        writer.close()
-        return True
     return False

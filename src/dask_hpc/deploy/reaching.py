@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
-
-from distributed.comm import parse_host_port
 
 from dask_hpc._clock import SystemClock
 from dask_hpc._hosts import is_alive
@@ -15,6 +12,7 @@ from dask_hpc.cluster.fate import bury, ending, scheduler_status
 from dask_hpc.cluster.record import ClusterState, read_cluster, read_spec
 from dask_hpc.cluster.spec import Home
 from dask_hpc.deploy.agent import tend_agent
+from dask_hpc.engine.reach import listens
 from dask_hpc.engine.start import queue_of
 from dask_hpc.errors import BatchError, ConfigError, ControllerUnreachable
 
@@ -92,7 +90,7 @@ async def settled(directory: ClusterDirectory) -> ClusterRecord:
         return record
     if record.process and is_alive(record.process) is not None:
         return record
-    if record.address and await _listens(record.address):
+    if record.address and await listens(record, seconds=_KNOCK):
         return record
     try:
         return await _asked(directory, record)
@@ -110,16 +108,6 @@ async def _asked(directory: ClusterDirectory, record: ClusterRecord) -> ClusterR
             return replace(record, state=ClusterState.ENDED, reason=_GONE.format(record.job))
     reason = ending(status) if status else ""
     return bury(directory, record, reason=reason) if reason else record
-
-
-async def _listens(address: str) -> bool:
-    host, port = parse_host_port(address.rpartition("/")[2])
-    try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), _KNOCK)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
 
 
 def check_reachable(record: ClusterRecord) -> ClusterRecord:

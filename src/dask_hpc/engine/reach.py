@@ -137,6 +137,32 @@ async def address_from_here(
     return await Search(record.addresses, security).once(seconds) or record.address
 
 
+async def listens(record: ClusterRecord, *, seconds: float) -> bool:
+    """Return whether anybody listens at one of the addresses that a scheduler gave."""
+    addresses = record.addresses or (record.address,)
+    knocks = [asyncio.ensure_future(_knock(address)) for address in addresses]
+    try:
+        for knock in asyncio.as_completed(knocks, timeout=seconds):
+            if await knock:
+                return True
+    except TimeoutError:
+        return False
+    finally:
+        for knock in knocks:
+            knock.cancel()
+    return False
+
+
+async def _knock(address: str) -> bool:
+    host, port = parse_host_port(address.rpartition("://")[2])
+    try:
+        stream = await _connect(host, port)
+    except OSError:
+        return False
+    stream.close()
+    return True
+
+
 async def _connect(host: str, port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
