@@ -26,7 +26,8 @@ test: $(READY)
 
 .PHONY: beds
 beds:
-	@for bed in slurm sshd data; do tests/beds/$$bed.sh install || [ $$? = 77 ] || exit 1; done
+	@for bed in "slurm --accounting" sshd data; do set -- $$bed; \
+	  tests/beds/$$1.sh install $$2 || [ $$? = 77 ] || exit 1; done
 
 ## make check        lint, format, types, layers and shape of the source
 check: lint format types layers shape
