@@ -317,6 +317,19 @@ async def test_below_a_limit_it_tries_again_less_and_less_often(tmp_path: Path) 
         assert 5 <= len(world.submitted) - tries <= 12
 
 
+async def test_a_limit_that_is_no_matter_any_more_keeps_nobody_awake(tmp_path: Path) -> None:
+    async with a_world(tmp_path, most_jobs=2) as world:
+        world.crew.work = 8
+        await world.controller.adapt(Bounds(minimum=0, maximum=10, interval=60.0))
+        assert await world.until(lambda: len(world.jobs("running")) == 2)
+        world.crew.work = 4
+        await world.later(600)
+        looks = world.crew.looks
+        await world.later(3600)
+        assert world.crew.looks - looks < 400
+        assert world.controller.report().waits_for == ""
+
+
 async def test_a_job_that_ends_makes_room_below_a_limit_at_once(tmp_path: Path) -> None:
     async with a_world(tmp_path, most_jobs=2) as world:
         await world.controller.scale(3)

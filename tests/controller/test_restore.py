@@ -87,6 +87,19 @@ async def test_bounds_are_kept(world: World) -> None:
     assert (world.controller.report().minimum, world.controller.report().maximum) == (0, 2)
 
 
+async def test_jobs_that_followed_the_work_are_kept_until_it_has_had_time_to_come_back(
+    world: World,
+) -> None:
+    world.crew.work = 4
+    await world.controller.adapt(Bounds(minimum=0, maximum=2, interval=20.0))
+    assert await world.serving(2)
+    world.crew.work = 0
+    assert await succeed(world)
+    await world.later(30)
+    assert len(world.live) == 2
+    assert await world.until(lambda: world.live == [], 60)
+
+
 async def test_without_a_journal_there_is_nothing_to_take_up(world: World) -> None:
     assert await world.controller.restore() is False
 

@@ -23,11 +23,14 @@ class Bounds:
 
 
 class AdaptiveTarget:
-    """Grows at once and shrinks to the largest of the last looks."""
+    """Grows at once and shrinks to the largest of the last looks.
 
-    def __init__(self, bounds: Bounds) -> None:
+    ``earlier`` is what somebody else saw just before, in jobs.
+    """
+
+    def __init__(self, bounds: Bounds, *, earlier: int = 0) -> None:
         self.bounds = bounds
-        self._recent: deque[int] = deque(maxlen=bounds.wait_count)
+        self._recent = deque([earlier], maxlen=bounds.wait_count)
 
     def look(self, demand: int, workers_per_job: int) -> int:
         """Return the jobs to want when the work asks for ``demand`` workers."""

@@ -6,6 +6,7 @@ Rule 2: this file never learns how jobs are submitted or workers are reached.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dask_hpc._units import counted
@@ -41,6 +42,10 @@ def decide(snapshot: Snapshot) -> list[Action]:
     relieved = _relieve(lasting, outgoing, wanted=snapshot.wanted)
     gone |= {job.slot: "its walltime ends soon" for job in outgoing}
     why = f"{len(lasting)} of {snapshot.wanted} wanted jobs"
+    # Those that hang and have not ended yet are failures already.
+    hanging = sum(isinstance(action, Cancel) and action.hung for action in leaving)
+    hanging += sum(job.hung and job.is_live for job in snapshot.jobs)
+    snapshot = replace(snapshot, failures=snapshot.failures + hanging)
     return [*leaving, *shrinking, *relieved, *_grow(snapshot, missing, why=why, gone=gone)]
 
 
@@ -98,17 +103,9 @@ def _grow(snapshot: Snapshot, missing: int, *, why: str, gone: Mapping[Slot, str
         missing = min(missing, snapshot.limits.jobs - live)
     if missing <= 0 or snapshot.halted or snapshot.held:
         return []
-    failures = snapshot.failures + _given_up(snapshot)
-    if failures >= snapshot.limits.failures:
-        return [Halt(f"{failures} jobs in a row ended before a worker started")]
+    if snapshot.failures >= snapshot.limits.failures:
+        return [Halt(f"{snapshot.failures} jobs in a row ended before a worker started")]
     return [Submit(missing, why + _because(snapshot, gone))]
-
-
-def _given_up(snapshot: Snapshot) -> int:
-    """Count the jobs that hang and have not ended yet: they are failures already."""
-    leaving = (_leave(job, snapshot) for job in snapshot.jobs if not job.hung)
-    hangs = sum(isinstance(action, Cancel) and action.hung for action in leaving)
-    return hangs + sum(job.hung and job.is_live for job in snapshot.jobs)
 
 
 def _shrink(jobs: Sequence[WorkerJob], *, surplus: int, wanted: int) -> list[Action]:

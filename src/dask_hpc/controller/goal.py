@@ -44,6 +44,12 @@ class Goal:
         self.wanted = max(bounds.minimum, min(self.wanted, bounds.maximum))
         self._start_afresh()
 
+    def resume(self, jobs: int, bounds: Bounds | None, *, now: float) -> None:
+        """Want what an earlier controller did; the work may yet come back, so shrink slowly."""
+        self.wanted = jobs
+        if bounds:
+            self._adaptive, self.look_due = AdaptiveTarget(bounds, earlier=jobs), now
+
     def look(self, demand: int, *, workers_per_job: int, now: float) -> None:
         """Hear how many workers the work asks for."""
         if self._adaptive:
@@ -63,10 +69,9 @@ class Goal:
         """Return why nothing may be submitted now, or nothing."""
         return self._limit if now < self._again else ""
 
-    @property
-    def next_try(self) -> float:
-        """When a pool that is held may submit again."""
-        return self._again if self._limit else float("inf")
+    def next_look(self, now: float) -> float:
+        """Return when to look again at the work, or at a limit that was reached."""
+        return min(self.look_due, self._again if self.held(now) else float("inf"))
 
     def _start_afresh(self) -> None:
         self.halted = ""

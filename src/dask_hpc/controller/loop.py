@@ -115,9 +115,8 @@ class Controller:
             self._view.put_back(past.jobs)
             self._acts.adopt([job.slot for job in past.jobs if job.dismissed])
             for pool, goal in self._goals.items():
-                if pool in past.bounds:
-                    goal.adapt(past.bounds[pool], now=self._clock.monotonic())
-                goal.wanted = past.wanted.get(pool, 0)
+                bounds, now = past.bounds.get(pool), self._clock.monotonic()
+                goal.resume(past.wanted.get(pool, 0), bounds, now=now)
             self._note(Event.NOTE, f"took up {counted(len(past.jobs), 'job')} of the journal")
             return True
 
@@ -203,13 +202,8 @@ class Controller:
         return self._goals[pool]
 
     async def _want(self, pool: str, why: str) -> None:
-        goal = self._goals[pool]
         self._view.forgive(pool)
-        now = self._clock.time()
-        entry = Entry(
-            time=now, event=Event.SCALE, why=why, pool=pool, wanted=goal.wanted, bounds=goal.bounds
-        )
-        self._view.journal.note(entry)
+        self._note_goal(Event.SCALE, why, pool=pool)
         if refused := await self._reconcile(hears=pool):
             raise refused
         self.wake()
@@ -258,7 +252,7 @@ class Controller:
             goal.look(demand, workers_per_job=self._spec.of(pool).workers_per_job, now=now)
             if goal.wanted != before:
                 why = f"the work asks for {counted(demand, 'worker')}{_of(pool)}"
-                self._note(Event.ADAPT, f"{why}: {counted(goal.wanted, 'job')}")
+                self._note_goal(Event.ADAPT, f"{why}: {counted(goal.wanted, 'job')}", pool=pool)
 
     def _snapshot(self, pool: str) -> Snapshot:
         goal, spec = self._goals[pool], self._spec.of(pool)
@@ -285,7 +279,7 @@ class Controller:
         looks = [_LOOK[job.phase] for job in live]
         looks += [wait for job in live if (wait := self._until_relieved(job)) is not None]
         now = self._clock.monotonic()
-        due = [min(goal.look_due, goal.next_try) - now for goal in self._goals.values()]
+        due = [goal.next_look(now) - now for goal in self._goals.values()]
         return min([*looks, *(max(0.0, wait) for wait in due)], default=_NOTHING_TO_SEE)
 
     def _until_relieved(self, job: WorkerJob) -> float | None:
@@ -319,6 +313,12 @@ class Controller:
             if most is not None and goal.wanted > most:
                 return f"nothing{_of(pool)}: its queue allows {counted(most, 'job')} of a user"
         return ""
+
+    def _note_goal(self, event: Event, why: str, *, pool: str) -> None:
+        goal, now = self._goals[pool], self._clock.time()
+        self._view.journal.note(
+            Entry(time=now, event=event, why=why, pool=pool, wanted=goal.wanted, bounds=goal.bounds)
+        )
 
     def _note(self, event: Event, why: str) -> None:
         self._view.journal.note(Entry(time=self._clock.time(), event=event, why=why))
