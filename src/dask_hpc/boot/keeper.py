@@ -56,6 +56,8 @@ class Keeper:
             env=self._environment,
             preexec_fn=die_with_parent,
         )
+        if self._told:  # while there was nobody to pass it on to
+            self._child.terminate()
         return self._child.wait()
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 from dask_hpc.cli.view import ClusterView
 from dask_hpc.cluster.directory import directories, directory_of
-from dask_hpc.cluster.record import ClusterState, clusters
+from dask_hpc.cluster.record import clusters
 from dask_hpc.deploy.agent import tend_agent
 from dask_hpc.deploy.reaching import settled
-from dask_hpc.engine.client import ControllerClient, connected
+from dask_hpc.engine.client import ControllerClient, check_running, connected
 from dask_hpc.errors import ClusterNotFound, ControllerUnreachable, HPCError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from dask_hpc.cluster.directory import ClusterDirectory
-    from dask_hpc.cluster.record import ClusterRecord
 
 
 def existing(name: str) -> ClusterDirectory:
@@ -45,7 +44,7 @@ def existing(name: str) -> ClusterDirectory:
 async def controller_of(name: str) -> AsyncIterator[ControllerClient]:
     """Give the controller of the cluster of this name."""
     directory = existing(name)
-    _check_alive(await settled(directory))
+    check_running(await settled(directory))
     async with connected(directory) as controller:
         yield controller
 
@@ -61,19 +60,11 @@ async def view_of(name: str) -> ClusterView:
     agent = await tend_agent(directory)
     record = await settled(directory)
     try:
-        _check_alive(record)
+        check_running(record)
         async with connected(directory) as controller:
             return ClusterView(record=record, report=await controller.report(), agent=agent)
     except ControllerUnreachable as error:
         return ClusterView(record=record, trouble=str(error), agent=agent)
-
-
-def _check_alive(record: ClusterRecord) -> None:
-    if record.state is ClusterState.ENDED:
-        raise ControllerUnreachable(
-            f"the scheduler of {record.name!r} has ended: {record.reason}",
-            hint=f"dask-hpc down {record.name} removes what is left",
-        )
 
 
 async def all_views() -> list[ClusterView]:

@@ -117,9 +117,8 @@ def look() -> Network:
 
 def own_address_towards(ip: str) -> str | None:
     """Return the address that this host would show to another one. Nothing is sent."""
-    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        with socket.socket(family_of(ip), socket.SOCK_DGRAM) as probe:
             probe.connect((ip, 9))
             own: str = probe.getsockname()[0]
             return own
@@ -258,6 +257,11 @@ def host_of(address: str) -> str:
     """Return the host in an address such as ``tls://[::1]:8786``."""
     host, _, _ = address.rpartition("://")[2].rpartition(":")
     return host.strip("[]")
+
+
+def family_of(ip: str) -> socket.AddressFamily:
+    """Return the family of sockets that an address is for; of no address, the older one."""
+    return socket.AF_INET6 if ":" in ip else socket.AF_INET
 
 
 def bracketed(ip: str) -> str:

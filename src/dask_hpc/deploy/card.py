@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from dask_hpc._units import counted, format_bytes
 from dask_hpc.controller.states import Phase
+from dask_hpc.engine.dashboard.timeline import COLOURS
 from dask_hpc.engine.dashboard.words import (
+    JOB_COLUMNS,
     WAITING,
     is_up,
     job_words,
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 
 _ROWS = 25  # jobs that are listed
 
-# Of Okabe and Ito, as on the page of the jobs. Text takes the notebook's own colour.
-_COLOURS = {"running": "#009E73", "draining": "#CC79A7", "starting": "#56B4E9",
-            "pending": "#E69F00", "missing": "#F0E442"}  # fmt: skip
 _WARNING = "border-left: 4px solid #D55E00; padding: 2px 0 2px 10px; margin: 6px 0"
 _CELL = "text-align: left; padding: 2px 16px 2px 0; vertical-align: top"
 _NOTE = "opacity: 0.75"
@@ -110,20 +109,20 @@ def _missing(report: Report) -> int:
 
 def _bar(jobs: Iterable[JobReport], *, missing: int) -> str:
     """Return a bar with a piece for each state, and the numbers in words below."""
-    counts = dict.fromkeys(_COLOURS, 0)
+    counts = dict.fromkeys(COLOURS, 0)
     for job in jobs:
         state = "pending" if job.phase == Phase.SUBMITTING else job.phase
         if state in counts:
             counts[state] += 1
     pieces = [
-        f'<div style="flex: {count}; background: {_COLOURS[state]}" title="{count} {state}"></div>'
+        f'<div style="flex: {count}; background: {COLOURS[state]}" title="{count} {state}"></div>'
         for state, count in counts.items()
         if count
     ]
     if missing:
         pieces.append(f'<div style="flex: {missing}" title="{missing} not submitted"></div>')
     words = [
-        f'<span style="color: {_COLOURS[state]}">■</span> {count} {state}'
+        f'<span style="color: {COLOURS[state]}">■</span> {count} {state}'
         for state, count in counts.items()
         if count
     ]
@@ -189,10 +188,9 @@ def jobs_table(jobs: Sequence[JobReport], *, now: float) -> str:
     """Return the jobs as a table in HTML: live ones first, and no more than can be read."""
     ordered = sorted(jobs, key=lambda job: (job.phase == Phase.ENDED, -job.since))
     rows = [job_words(job, now) for job in ordered[:_ROWS]]
-    columns = ("job", "pool", "state", "for", "workers", "host", "ends in", "reason")
     more = len(jobs) - _ROWS
     rest = f"<div>and {more} more: cluster.jobs()</div>" if more > 0 else ""
-    return f"{_table(columns, rows)}{rest}" if jobs else "none yet"
+    return f"{_table(JOB_COLUMNS, rows)}{rest}" if jobs else "none yet"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

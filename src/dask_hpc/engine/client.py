@@ -8,14 +8,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from distributed import rpc
-from distributed.comm import parse_host_port
 
 from dask_hpc import errors
 from dask_hpc._files import from_json
 from dask_hpc.cluster.record import ClusterState, read_cluster, read_spec
 from dask_hpc.cluster.spec import DEFAULT_POOL
 from dask_hpc.controller.report import Decision, Report
-from dask_hpc.engine.reach import address_from_here
+from dask_hpc.engine.reach import address_from_here, knock
 from dask_hpc.engine.tls import cluster_security
 from dask_hpc.errors import ControllerUnreachable
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
     from dask_hpc.cluster.directory import ClusterDirectory
+    from dask_hpc.cluster.record import ClusterRecord
     from dask_hpc.controller.adaptive import Bounds
 
 _KNOCK = 1.0  # seconds without an answer until it is seen whether anybody listens
@@ -90,16 +90,8 @@ async def connected(
         If its scheduler has not started, has ended, or does not answer.
     """
     record, spec = read_cluster(directory), read_spec(directory)
+    check_running(record)
     name = record.name
-    if record.state is ClusterState.STARTING:
-        raise ControllerUnreachable(
-            f"the scheduler of {name!r} has not started yet", hint=f"dask-hpc status {name}"
-        )
-    if record.state is ClusterState.ENDED or record.is_stale:
-        raise ControllerUnreachable(
-            f"the scheduler of {name!r} has ended: {record.reason or 'its process is gone'}",
-            hint=f"dask-hpc down {name} removes what is left",
-        )
     security = cluster_security(directory.tls, secure=spec.secure)
     arguments = security.get_connection_args("client")
     address = await address_from_here(record, security)
@@ -114,6 +106,26 @@ async def connected(
         yield ControllerClient(scheduler)
 
 
+def check_running(record: ClusterRecord) -> None:
+    """Refuse to ask a scheduler that has not started, or has ended.
+
+    Raises
+    ------
+    ControllerUnreachable
+        With which of the two it is.
+    """
+    name = record.name
+    if record.state is ClusterState.STARTING:
+        raise ControllerUnreachable(
+            f"the scheduler of {name!r} has not started yet", hint=f"dask-hpc status {name}"
+        )
+    if record.state is ClusterState.ENDED or record.is_stale:
+        raise ControllerUnreachable(
+            f"the scheduler of {name!r} has ended: {record.reason or 'its process is gone'}",
+            hint=f"dask-hpc down {name} removes what is left",
+        )
+
+
 async def _reach(scheduler: Any, address: str) -> None:
     """Return when a scheduler answers; raise `OSError` if nobody does, or nobody is there."""
     answer = asyncio.ensure_future(_answer(scheduler.hpc_status()))
@@ -121,7 +133,7 @@ async def _reach(scheduler: Any, address: str) -> None:
         await asyncio.wait({answer}, timeout=_KNOCK)
         if not answer.done():
             # distributed tries again for all of its time, also where no process listens.
-            await _knock(address)
+            await knock(address)
         await answer
     finally:
         answer.cancel()
@@ -135,12 +147,6 @@ async def _answer(question: Coroutine[Any, Any, Any]) -> Any:
         if "IOStream" in str(error):
             raise OSError(str(error)) from error
         raise
-
-
-async def _knock(address: str) -> None:
-    host, port = parse_host_port(address.rpartition("/")[2])
-    _, writer = await asyncio.open_connection(host, port)
-    writer.close()
 
 
 def _report(answer: dict[str, Any]) -> Report:

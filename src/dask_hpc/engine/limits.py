@@ -14,6 +14,7 @@ from dask.utils import parse_timedelta
 
 from dask_hpc._hosts import host_name
 from dask_hpc._units import counted
+from dask_hpc.cluster.network import family_of
 from dask_hpc.cluster.spec import PORTS_OF_A_WORKER
 from dask_hpc.errors import LaunchError
 
@@ -62,8 +63,7 @@ def free_ports(ports: str, host: str = "") -> Iterator[int]:
 
 
 def _is_free(port: int, host: str) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with suppress(OSError), socket.socket(family) as probe:
+    with suppress(OSError), socket.socket(family_of(host)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, port))
         return True

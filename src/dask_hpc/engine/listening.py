@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import dask
 
 from dask_hpc.cluster import network
-from dask_hpc.cluster.network import Address, Choice, bracketed, contact, host_of
+from dask_hpc.cluster.network import Address, Choice, bracketed, contact, family_of, host_of
 from dask_hpc.engine.limits import free_ports
 from dask_hpc.errors import ConfigError, LaunchError
 
@@ -96,14 +96,10 @@ def _as_workers(here: network.Network, interface: str) -> Choice:
 
 def _is_usable(ip: str) -> bool:
     """Return whether one can listen there: an address that was just given may not be ready."""
-    with suppress(OSError), socket.socket(_family(ip)) as probe:
+    with suppress(OSError), socket.socket(family_of(ip)) as probe:
         probe.bind((ip, 0))
         return True
     return False
-
-
-def _family(ip: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in ip else socket.AF_INET
 
 
 async def start_at_free_port(

@@ -140,7 +140,7 @@ async def address_from_here(
 async def listens(record: ClusterRecord, *, seconds: float) -> bool:
     """Return whether anybody listens at one of the addresses that a scheduler gave."""
     addresses = record.addresses or (record.address,)
-    knocks = [asyncio.ensure_future(_knock(address)) for address in addresses]
+    knocks = [asyncio.ensure_future(_is_open(address)) for address in addresses]
     try:
         for knock in asyncio.as_completed(knocks, timeout=seconds):
             if await knock:
@@ -153,14 +153,18 @@ async def listens(record: ClusterRecord, *, seconds: float) -> bool:
     return False
 
 
-async def _knock(address: str) -> bool:
-    host, port = parse_host_port(address.rpartition("://")[2])
+async def _is_open(address: str) -> bool:
     try:
-        stream = await _connect(host, port)
+        await knock(address)
     except OSError:
         return False
-    stream.close()
     return True
+
+
+async def knock(address: str) -> None:
+    """Raise `OSError` if nobody listens at an address, with how its host says so."""
+    host, port = parse_host_port(address.rpartition("://")[2])
+    (await _connect(host, port)).close()
 
 
 async def _connect(host: str, port: int) -> socket.socket:

@@ -131,18 +131,21 @@ class ControllerService(SchedulerPlugin):
         return self._task is not None and self.controller.report().wanted > 0
 
     async def _run(self) -> None:
-        """Want what the spec says, then keep it alive. A refusal is in the report."""
-        spec = self._spec
+        """Want what an earlier scheduler did, else what the spec says; keep it alive.
+
+        A refusal is in the report.
+        """
         with suppress(HPCError):
-            if await self.controller.restore():
-                pass
-            elif spec.first_maximum is not None:
-                await self.controller.adapt(
-                    Bounds(minimum=spec.first_jobs, maximum=spec.first_maximum)
-                )
-            elif spec.first_jobs:
-                await self.controller.scale(spec.first_jobs)
+            if not await self.controller.restore():
+                await self._begin()
         await self.controller.run()
+
+    async def _begin(self) -> None:
+        least, most = self._spec.first_jobs, self._spec.first_maximum
+        if most is not None:
+            await self.controller.adapt(Bounds(minimum=least, maximum=most))
+        elif least:
+            await self.controller.scale(least)
 
     async def _warn(self) -> None:
         """Say in time that the scheduler's own job ends, if it does."""

@@ -146,7 +146,6 @@ def _scheduler(
             protocol="tls" if spec.secure else "tcp",
             host=hosts,
             port=[port] * len(hosts),
-            dashboard=True,
             idle_timeout=spec.idle_timeout,
             client_lease=spec.client_lease,
             local_directory=str(directory.path),

@@ -156,7 +156,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True, forbid_unknown_fields=
     pools: Annotated[
         dict[str, WorkerSettings],
         Meta(
-            description="further kinds of workers by name, as {gpu: {gpus: 1}}, each scaled by "
+            description="further kinds of workers by name, as {big: {memory: 1TB}}, each scaled by "
             "itself; what a pool does not say is as for the others"
         ),
     ] = {}

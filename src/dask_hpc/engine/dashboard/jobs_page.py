@@ -23,7 +23,7 @@ from bokeh.plotting import figure
 from distributed.dashboard.components.scheduler import BOKEH_THEME, env
 
 from dask_hpc._clock import SystemClock
-from dask_hpc.engine.dashboard.timeline import LABELLED, ends, pieces, stairs
+from dask_hpc.engine.dashboard.timeline import COLOURS, LABELLED, ends, pieces, stairs
 from dask_hpc.engine.dashboard.words import about, headline, reason_words, waiting_words
 
 if TYPE_CHECKING:
@@ -33,13 +33,7 @@ if TYPE_CHECKING:
     from dask_hpc.engine.dashboard.timeline import Piece
     from dask_hpc.engine.dashboard.watch import JobWatch
 
-_COLOURS = {
-    "pending": "#E69F00",
-    "starting": "#56B4E9",
-    "running": "#009E73",
-    "missing": "#F0E442",
-    "draining": "#CC79A7",
-}
+_KINDS = ("pending", "starting", "running", "missing", "draining")  # in the order of the legend
 _END_WORDS = {True: "failed", False: "ended"}
 _BAD, _GOOD, _INK = "#D55E00", "#666666", "#222222"
 _FONT = "Helvetica, Arial, sans-serif"
@@ -89,7 +83,7 @@ class JobsPage:
         self._rows = 0
         self._times = Range1d(0, 1)
         self._words = Div(sizing_mode="stretch_width")
-        self._bars = {kind: ColumnDataSource(_columns(_BAR)) for kind in _COLOURS}
+        self._bars = {kind: ColumnDataSource(_columns(_BAR)) for kind in _KINDS}
         self._marks = {bad: ColumnDataSource(_columns(_MARK)) for bad in (True, False)}
         self._texts = ColumnDataSource(_columns(_MARK))
         self._counts = ColumnDataSource(_columns(_COUNT))
@@ -174,7 +168,7 @@ class JobsPage:
             bars.append(
                 plot.hbar(
                     y="row", left="left", right="right", height=0.72, source=source,
-                    fill_color=_COLOURS[kind], line_color=None, legend_label=kind,
+                    fill_color=COLOURS[kind], line_color=None, legend_label=kind,
                     **(hatch if kind == "pending" else {}),
                 )
             )  # fmt: skip
@@ -198,8 +192,8 @@ class JobsPage:
         plot.y_range.start = 0
         plot.y_range.min_interval = 1
         plot.yaxis[0].ticker.min_interval = 1
-        lines = (("wanted", _INK, "dashed"), ("up", _COLOURS["running"], "solid"),
-                 ("waiting", _COLOURS["pending"], "dotted"))  # fmt: skip
+        lines = (("wanted", _INK, "dashed"), ("up", COLOURS["running"], "solid"),
+                 ("waiting", COLOURS["pending"], "dotted"))  # fmt: skip
         for name, colour, dash in lines:
             plot.step(
                 x="time", y=name, source=self._counts, mode="after", color=colour, line_dash=dash,

@@ -5,12 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from dask_hpc.engine.dashboard.words import about, headline, job_words
+from dask_hpc.engine.dashboard.words import JOB_COLUMNS, about, headline, job_words
 
 if TYPE_CHECKING:
     from dask_hpc.engine.dashboard.watch import JobWatch
-
-_COLUMNS = ("job", "pool", "state", "for", "workers", "host", "ends in", "reason")
 
 _FRAME = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5">
@@ -36,7 +34,7 @@ def plain_page(jobs: JobWatch, *, now: float) -> str:
     jobs.look()
     rows = [job_words(job, now) for job in jobs.history.jobs()]
     cells = ["".join(f"<td>{escape(word)}</td>" for word in row) for row in rows]
-    head = "".join(f"<th>{column}</th>" for column in _COLUMNS)
+    head = "".join(f"<th>{column}</th>" for column in JOB_COLUMNS)
     table = f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
     said = about(jobs.history, now=now)
     return _FRAME.format(

@@ -25,6 +25,14 @@ KINDS = {
     Phase.MISSING: "missing",
     Phase.DRAINING: "draining",
 }
+# Of Okabe and Ito: people with any kind of colour vision tell them apart.
+COLOURS = {
+    "running": "#009E73",
+    "draining": "#CC79A7",
+    "starting": "#56B4E9",
+    "pending": "#E69F00",
+    "missing": "#F0E442",
+}
 LABELLED = 40  # rows: more of them have no room for words
 _WORDS = 60  # letters of a label
 

@@ -113,8 +113,11 @@ def about(history: JobHistory, *, now: float) -> list[str]:
     return warnings(history.report, now=now) if history.report else []
 
 
+JOB_COLUMNS = ("job", "pool", "state", "for", "workers", "host", "ends in", "reason")
+
+
 def job_words(job: JobReport, now: float) -> tuple[str, ...]:
-    """Return a job's line in a table: job, pool, state, for, workers, host, ends in, reason."""
+    """Return a job's line in a table with these columns."""
     is_live = job.phase != Phase.ENDED
     ends = job.end_time if is_live else None
     return (
