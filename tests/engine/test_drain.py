@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,8 +20,6 @@ from tests.boot.stage import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
-
     from distributed import Security
 
 
@@ -109,6 +108,21 @@ async def test_a_running_task_ends_first_and_the_next_one_runs_elsewhere(crowd: 
     assert await draining < 10
     assert await begun == leaving.name
     assert crowd.blamed() == 0
+
+
+async def test_the_news_of_a_result_is_waited_for(crowd: Crowd, tmp_path: Path) -> None:
+    leaving, _ = await crowd.worker("a.0-0"), await crowd.worker("b.0-0")
+    leaving.batched_stream.interval = 1.0  # seconds from one message to the next
+    leaving.log_event("test", "hello")
+    trace = tmp_path / "trace"
+    future = crowd.client.submit(
+        leave_trace, str(trace), workers=[leaving.address], allow_other_workers=True
+    )
+    await eventually(lambda: future.key in leaving.data)
+    assert future.key in {task.key for task in crowd.scheduler.workers[leaving.address].processing}
+    await crowd.drain(leaving)
+    await future
+    assert trace.read_text() == leaving.name
 
 
 async def test_a_task_that_takes_too_long_is_run_elsewhere(crowd: Crowd) -> None:
@@ -204,3 +218,8 @@ def pass_gate() -> str:
 def secede_and_pass_gate() -> str:
     secede()
     return pass_gate()
+
+
+def leave_trace(path: str) -> None:
+    with Path(path).open("a", encoding="utf-8") as trace:
+        trace.write(where())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -17,14 +18,16 @@ from distributed import rpc
 from dask_hpc._clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
+    from dask.typing import Key
     from distributed import Worker
 
 _LEAVE = 2.0  # seconds
 _LOOK = 0.1  # seconds
 _LOOK_FOR_OTHERS = 0.5  # seconds
 _GONE = (OSError, asyncio.TimeoutError)
+_ENDED = ("memory", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +72,36 @@ async def _finish_tasks(route: DrainRoute, names: Collection[str], *, scheduler:
     # Not its answer: when a job is told to leave from two sides, one of them may hear of nobody.
     # Those that have nobody to take their results run again; they are not waited for.
     retiring = await scheduler.hpc_retiring(names=list(names))
-    await asyncio.gather(*(_until_idle(route, address) for address in retiring))
+    await asyncio.gather(
+        *(_until_finished(route, address, scheduler=scheduler) for address in retiring)
+    )
 
 
-async def _until_idle(route: DrainRoute, address: str) -> None:
-    # Not Scheduler.processing: that includes tasks which wait on the worker, and a worker that is
-    # closing gracefully does not begin them any more.
-    count = cloudpickle.dumps(_count_executing)
+async def _until_finished(route: DrainRoute, address: str, *, scheduler: Any) -> None:
+    # Not only Scheduler.processing: that includes tasks which wait on the worker, and a worker
+    # that is closing gracefully does not begin them any more.
     clock = SystemClock()
     with suppress(OSError):
         async with route.to(address) as worker:
-            while (await worker.run(function=count))["result"]:
+            while await _ask(worker, _is_executing) or await _ask(
+                worker, _knows_more, expected=await scheduler.hpc_expected(address=address)
+            ):
                 await clock.sleep(_LOOK)
 
 
-def _count_executing(dask_worker: Worker) -> int:
-    return len(dask_worker.state.executing) + len(dask_worker.state.long_running)
+async def _ask(worker: Any, question: Callable[..., bool], **details: Any) -> bool:
+    question = cloudpickle.dumps(partial(question, **details))
+    return bool((await worker.run(function=question))["result"])
+
+
+def _is_executing(dask_worker: Worker) -> bool:
+    return bool(dask_worker.state.executing or dask_worker.state.long_running)
+
+
+def _knows_more(dask_worker: Worker, expected: Collection[Key]) -> bool:
+    """Tell whether the news of the end of a task is still on its way to the scheduler."""
+    tasks = dask_worker.state.tasks
+    return any(key in tasks and tasks[key].state in _ENDED for key in expected)
 
 
 async def _leave(scheduler: Any, workers: Mapping[str, str]) -> None:

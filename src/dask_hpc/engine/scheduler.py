@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
+    from dask.typing import Key
     from distributed.comm import Comm
 
 _ROUTES = "distributed.scheduler.http.routes"
@@ -71,7 +72,10 @@ class HPCScheduler(Scheduler):
         self._departures = Departures(self.stream_comms)
         self._leases = Leases(self, seconds=client_lease if fits(LEASE) else 0.0)
         self.handlers.update(
-            hpc_leave=self.leave, hpc_retiring=self.retiring, hpc_dashboard=self.show_dashboard
+            hpc_leave=self.leave,
+            hpc_retiring=self.retiring,
+            hpc_expected=self._expected_from,
+            hpc_dashboard=self.show_dashboard,
         )
         if self._is_quick:
             quicken()
@@ -166,6 +170,11 @@ class HPCScheduler(Scheduler):
             for worker in self.workers.values()
             if worker.name in names and worker.status != Status.running
         ]
+
+    async def _expected_from(self, address: str) -> list[Key]:
+        """Return the tasks whose end this worker has not told yet."""
+        worker = self.workers.get(address)
+        return [task.key for task in worker.processing] if worker else []
 
     async def remove_worker(
         self, address: str, *, stimulus_id: str, expected: bool = False, **options: Any
