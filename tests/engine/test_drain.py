@@ -20,6 +20,7 @@ from tests.boot.stage import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
     from distributed import Security
 
 
