@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from distributed import wait
 
-from dask_hpc.boot.workers import drain_time
+from dask_hpc.boot.node import drain_time
 from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.record import ClusterRecord, ClusterState, write_cluster
 from tests.boot import tasks

@@ -11,6 +11,7 @@ from dask_hpc.security.tls_files import Role, TLSFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from ssl import SSLContext
 
 # Every role but the client's is needed by the jobs; the files are the same for all of them.
 _ROLES = (Role.SCHEDULER, Role.WORKER, Role.CLIENT)
@@ -42,7 +43,14 @@ class ClusterSecurity(Security):
         key = ("listens", role)
         if key not in self._made:
             self._made[key] = super().get_listen_args(role)
+            _expect_strangers(self._made[key]["ssl_context"])
         return dict(self._made[key])
+
+
+def _expect_strangers(context: SSLContext | None) -> None:
+    """Send no tickets for sessions that go on later: nobody uses them, and they are dear."""
+    if context:
+        context.num_tickets = 0
 
 
 def cluster_security(directory: Path, *, secure: bool) -> ClusterSecurity:
