@@ -172,8 +172,9 @@ async def test_a_host_may_be_told_to_leave_while_it_starts(stage: Stage, childre
     await eventually(lambda: len(host.programs()) > children)
     family = host.family()
     host.process.terminate()
-    # Before it can listen, Python ends by the signal itself, which is as good.
-    assert await host.exit_code() in ((0,) if children else (0, 143)), host.said()
+    # Before it can listen, Python ends by the signal itself, which is as good; a first child may be
+    # a program that it asks about the machine.
+    assert await host.exit_code() in ((0,) if children > 1 else (0, 143)), host.said()
     await eventually(lambda: not alive(family))
     await eventually(lambda: not stage.workers("a"))
     assert stage.blamed() == 0
