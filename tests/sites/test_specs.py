@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import venv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 from dask_hpc.batch.local import Local
 from dask_hpc.batch.slurm import Slurm
 from dask_hpc.cluster.spec import Home
-from dask_hpc.errors import ConfigError
+from dask_hpc.errors import ConfigError, SoftwareError
 from dask_hpc.localqueue import machine
 from dask_hpc.sites.layer import Layer
 from dask_hpc.sites.profile import site_settings
@@ -30,6 +31,7 @@ from dask_hpc.sites.specs import (
     wanted_resources,
     worker_resources,
 )
+from dask_hpc.software.activate import activation
 from dask_hpc.testing import ScriptedRunner
 
 if TYPE_CHECKING:
@@ -78,7 +80,8 @@ def test_a_spec_holds_every_setting_resolved() -> None:
     assert (worker.cores, worker.memory, worker.walltime) == (36, 100 * 10**9, 7200)
     assert (worker.queue, worker.account, worker.directives) == ("premium", "p7", ("--exclusive",))
     assert (found.processes, found.threads, found.memory_limit) == (4, 9, 25 * 10**9)
-    assert (found.python, found.prologue) == (sys.executable, ("module load x",))
+    assert found.python == sys.executable
+    assert found.prologue == ("module load x", *activation(Path(sys.prefix)))
     assert (found.interface, found.scheduler_interface) == ("ib0", None)
     assert (found.ports, found.local_directory) == ("8700:8799", "$TMPDIR")
     assert (found.drain_timeout, found.death_timeout, found.idle_timeout) == (60, 90, 3600)
@@ -157,8 +160,7 @@ def test_a_detached_cluster_that_is_idle_ends_after_half_an_hour(
     ("keywords", "message", "hint"),
     [
         ({"cores": 2, "processes": 4}, "processes 4 is more than cores 2", "processes share"),
-        ({"nodes": 2}, "nodes 2 is not supported by this version", "leave nodes at 1"),
-        ({"gpus": 1}, "gpus 1 is not supported by this version", "leave gpus at 0"),
+        ({"launcher": "srum"}, "launcher 'srum' is unknown", "did you mean 'srun'?"),
         ({"env": "/nowhere"}, "env '/nowhere': no such directory or interpreter", "give the"),
     ],
 )
@@ -169,6 +171,34 @@ def test_what_cannot_be_is_refused_before_anything_happens(
         spec(**keywords)
     assert str(caught.value) == message
     assert caught.value.hint.startswith(hint)
+
+
+def test_jobs_in_a_container_have_one_node() -> None:
+    with pytest.raises(ConfigError, match="jobs in a container have one node here, not 2"):
+        spec(env="apptainer:/images/a.sif", nodes=2)
+    assert spec(env="apptainer:/images/a.sif").wrapper[0] == "apptainer"
+
+
+def test_an_environment_without_distributed_is_refused(tmp_path: Path) -> None:
+    venv.create(tmp_path / "bare", symlinks=True)
+    with pytest.raises(SoftwareError, match="has no distributed, which workers are"):
+        spec(env=str(tmp_path / "bare"))
+
+
+def test_jobs_of_the_local_queue_have_one_node() -> None:
+    with pytest.raises(ConfigError, match="nodes 2: a job of local has one node"):
+        worker_resources(site("local", nodes=2))
+
+
+def test_a_worker_has_a_gpu_unless_something_else_is_said() -> None:
+    assert spec(gpus=4, cores=16).processes == 4
+    assert spec(gpus=4, cores=2).processes == 2
+    assert spec(gpus=4, cores=16, processes=1).processes == 1
+
+
+def test_the_launcher_is_the_systems_own_unless_another_one_is_set() -> None:
+    assert spec(nodes=2).launcher == "srun"
+    assert spec(nodes=2, launcher="mpirun").launcher == "mpirun"
 
 
 @pytest.mark.parametrize(

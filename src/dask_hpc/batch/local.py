@@ -59,6 +59,7 @@ class Local(BatchSystem):
     """
 
     name: ClassVar[str] = "local"
+    launcher: ClassVar[str | None] = None
     variables: ClassVar[JobVariables] = JobVariables(
         job_id="$DASK_HPC_LOCAL_JOB_ID",
         index="$DASK_HPC_LOCAL_ARRAY_INDEX",

@@ -104,7 +104,8 @@ class JobStatus:
 class BatchQueue:
     """A queue (Slurm: partition) with its limits. ``None`` means that there is no limit.
 
-    ``max_walltime`` and ``default_walltime`` are in seconds, ``memory_per_node`` in bytes.
+    ``max_walltime`` and ``default_walltime`` are in seconds, ``memory_per_node`` in bytes; without
+    ``nodes``, nobody knows what a node of it has.
     """
 
     name: str

@@ -95,6 +95,7 @@ class Slurm(BatchSystem):
     """
 
     name: ClassVar[str] = "slurm"
+    launcher: ClassVar[str | None] = "srun"
     variables: ClassVar[JobVariables] = JobVariables(
         job_id="${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}",
         index="${SLURM_ARRAY_TASK_ID:-0}",

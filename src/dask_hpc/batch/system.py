@@ -37,6 +37,8 @@ class BatchSystem(ABC):
 
     name: ClassVar[str]
     variables: ClassVar[JobVariables]
+    # Who starts programs on the nodes of a job; nobody where jobs have one node.
+    launcher: ClassVar[str | None] = "ssh"
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, str]) -> Self:  # noqa: ARG003 - for those who need them
@@ -91,4 +93,8 @@ class BatchSystem(ABC):
         """Return the whole script that is submitted."""
         # bash, because sites define the `module` of a prologue as a function of it.
         head = ("#!/usr/bin/env bash", *self.directives(job, count))
-        return "\n".join([*head, "", job.body.rstrip(), ""])
+        return "\n".join([*head, *self._opening(job, count), "", job.body.rstrip(), ""])
+
+    def _opening(self, job: JobSpec, count: int) -> tuple[str, ...]:  # noqa: ARG002 - for those who need them
+        """Return the shell lines between the directives and the body: as a rule none."""
+        return ()

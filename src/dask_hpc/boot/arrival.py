@@ -21,10 +21,8 @@ from dask_hpc.errors import ClusterError
 if TYPE_CHECKING:
     from distributed import Security
 
-    from dask_hpc.batch.model import JobId
-    from dask_hpc.cluster.directory import ClusterDirectory
+    from dask_hpc.boot.assignment import Assignment
     from dask_hpc.cluster.record import ClusterRecord
-    from dask_hpc.cluster.slot import Slot
     from dask_hpc.cluster.spec import ClusterSpec
 
 logger = logging.getLogger("distributed.worker_host")
@@ -46,17 +44,15 @@ class Place:
 class Arrival:
     """The search of a job's host for the scheduler of its cluster."""
 
-    def __init__(
-        self, spec: ClusterSpec, directory: ClusterDirectory, *, slot: Slot, job: JobId
-    ) -> None:
+    def __init__(self, spec: ClusterSpec, assignment: Assignment) -> None:
         self._spec = spec
-        self._directory = directory
-        self._slot = slot
-        self._job = job
-        self._sign = unreachable_of(directory.jobs, slot)
+        self._directory = assignment.directory
+        self._slot = assignment.slot
+        self._job = assignment.job
+        self._sign = unreachable_of(self._directory.jobs, assignment.slot)
         self._clock = SystemClock()
         self._found: ClusterRecord | None = None
-        self.say_run = functools.partial(_say_run, job=job, began=self._clock.time())
+        self.say_run = functools.partial(_say_run, job=assignment.job, began=assignment.began)
 
     async def is_followed(self) -> bool:
         """Whether the scheduler that was found is gone, and another one follows it."""

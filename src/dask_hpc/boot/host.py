@@ -14,6 +14,7 @@ from distributed import Status
 
 from dask_hpc._clock import SystemClock
 from dask_hpc.boot.forked import QuietWorker
+from dask_hpc.boot.gpus import gpus_of
 from dask_hpc.boot.nanny import ForkNanny
 from dask_hpc.boot.trunk import DRAIN_SIGNALS
 from dask_hpc.cluster.network import bracketed
@@ -41,12 +42,14 @@ _MESSAGE = 4096  # bytes
 class Post:
     """Where a worker host stands: its job, the way to its scheduler, its scratch space.
 
+    ``first`` is the number of its first worker, of those of all nodes of the job;
     ``memory_limit`` is that of each worker, in bytes; ``drain_at`` is when the host leaves, in
     seconds since the epoch, or never.
     """
 
     spec: ClusterSpec
     slot: Slot
+    first: int
     arrival: Arrival
     security: Security
     scratch: Path
@@ -125,10 +128,11 @@ class Supervisor:
             functools.partial(self._fork, control=self._control) if self._control else None,
             place.scheduler,
             worker_class=QuietWorker,
-            name=worker_name(self._post.slot, index),
+            name=worker_name(self._post.slot, self._post.first + index),
             nthreads=spec.threads,
             memory_limit=self._post.memory_limit,
             resources=spec.offers,
+            env=gpus_of(index, spec),
             startup_information={RUN: self._post.arrival.say_run},
             local_directory=str(self._post.scratch),
             death_timeout=spec.death_timeout,

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     import socket
     from pathlib import Path
 
-    from dask_hpc.batch.model import JobId
-    from dask_hpc.cluster.directory import ClusterDirectory
-    from dask_hpc.cluster.slot import Slot
+    from dask_hpc.boot.assignment import Assignment
     from dask_hpc.cluster.spec import ClusterSpec
 
 logger = logging.getLogger("distributed.worker_host")
@@ -51,17 +49,15 @@ _NOT_AGAIN = {"distributed.worker.use-file-locking": False}
 _MARGIN_SHARE = 4  # of a job's time, at most one part in so many goes to leaving
 
 
-def run(
-    directory: ClusterDirectory, *, pool: str, slot: Slot, job: JobId, end_time: float | None
-) -> int:
-    """Run the workers of a job until they are drained or the scheduler is gone."""
+def run(assignment: Assignment) -> int:
+    """Run the workers of a node until they are drained or the scheduler is gone."""
     try:
-        post = _prepare(directory, pool=pool, slot=slot, job=job, end_time=end_time)
+        post = _prepare(assignment)
     except HPCError as error:
         return _fail(error)
-    trace = directory.scratch_of(slot)
+    trace = assignment.scratch
     try:
-        trace.unlink(missing_ok=True)  # of a node of the same job, or of a host that was killed
+        trace.unlink(missing_ok=True)  # of a host that was killed
         trace.symlink_to(post.scratch)
         return _run_workers(post)
     except HPCError as error:
@@ -71,10 +67,9 @@ def run(
         trace.unlink(missing_ok=True)
 
 
-def _prepare(
-    directory: ClusterDirectory, *, pool: str, slot: Slot, job: JobId, end_time: float | None
-) -> Post:
-    spec = read_spec(directory).of(pool)
+def _prepare(assignment: Assignment) -> Post:
+    directory = assignment.directory
+    spec = read_spec(directory).of(assignment.pool)
     read_cluster(directory)  # what is missing is said before anything takes time
     security = cluster_security(directory.tls, secure=spec.secure)
     if spec.interface:
@@ -86,12 +81,15 @@ def _prepare(
     memory_limit = _memory_limit(spec)
     return Post(
         spec=spec,
-        slot=slot,
-        arrival=Arrival(spec, directory, slot=slot, job=job),
+        slot=assignment.slot,
+        first=assignment.node * spec.processes,
+        arrival=Arrival(spec, assignment),
         security=security,
         scratch=_scratch(spec),
         memory_limit=memory_limit,
-        drain_at=drain_time(end_time, now=SystemClock().time(), margin=spec.drain_margin),
+        drain_at=drain_time(
+            assignment.end_time, now=SystemClock().time(), margin=spec.drain_margin
+        ),
     )
 
 

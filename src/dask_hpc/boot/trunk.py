@@ -24,7 +24,7 @@ from dask_hpc.errors import LaunchError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-DRAIN_SIGNALS = frozenset({signal.SIGTERM, signal.SIGUSR1, signal.SIGINT})
+DRAIN_SIGNALS = frozenset({signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT})
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LIBC = ctypes.CDLL(None)  # before any fork: loading takes locks

@@ -7,17 +7,20 @@ Its processes form a tree of depth one::
     └── workers            forked on the supervisor's request
 
 ``python -m dask_hpc.boot.workers --pool NAME --directory DIR --slot TAG.INDEX --job ID
---end-time SECONDS``
+--end-time SECONDS --node N --began SECONDS``
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dask_hpc._clock import SystemClock
 from dask_hpc.batch.model import JobId
+from dask_hpc.boot.assignment import Assignment
 from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.slot import Slot
 from dask_hpc.cluster.spec import DEFAULT_POOL
@@ -33,19 +36,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--slot", type=Slot.parse, required=True)
     parser.add_argument("--job", type=JobId, default=JobId(""))
+    parser.add_argument("--node", type=int, default=0)
+    parser.add_argument("--began", type=float)
     parser.add_argument("--end-time", type=lambda text: float(text) if text else None)
     options = parser.parse_args(arguments)
     # The imports make half a million objects, none of them garbage: a sixth of their time would
     # go to looking for it.
     gc.disable()
-    from dask_hpc.boot.node import run
-
+    try:
+        from dask_hpc.boot.node import run
+    except ModuleNotFoundError as error:
+        sys.stderr.write(
+            f"error: {sys.executable} has no module {error.name}, which workers need\n"
+            f"hint: {sys.executable} -m pip install distributed, or name another env\n"
+        )
+        return 1
     return run(
-        ClusterDirectory(options.directory),
-        pool=options.pool,
-        slot=options.slot,
-        job=options.job,
-        end_time=options.end_time,
+        Assignment(
+            directory=ClusterDirectory(options.directory),
+            pool=options.pool,
+            slot=options.slot,
+            job=options.job,
+            node=options.node,
+            began=options.began or SystemClock().time(),
+            end_time=options.end_time,
+        )
     )
 
 

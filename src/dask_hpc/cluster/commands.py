@@ -10,6 +10,8 @@ from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.spec import DEFAULT_POOL
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dask_hpc.batch.model import Resources, Tag
     from dask_hpc.batch.system import JobVariables
     from dask_hpc.cluster.spec import ClusterSpec
@@ -41,6 +43,15 @@ def scheduler_job(spec: ClusterSpec, variables: JobVariables, *, tag: Tag) -> Jo
     return _job(spec, variables, tag=tag, program=program, resources=spec.scheduler)
 
 
+def _launch(spec: ClusterSpec, resources: Resources, *, scripts: Path) -> tuple[str, ...]:
+    """Return what runs a program on every node of a job, if there are several."""
+    if resources.nodes == 1:
+        return ()
+    size = ("--nodes", str(resources.nodes), "--cores", str(resources.cores))
+    words = ("--launcher", spec.launcher, *size, "--scripts", str(scripts))
+    return (spec.python, "-m", "dask_hpc.launch.supervise", *words, "--")
+
+
 def _job(
     spec: ClusterSpec,
     variables: JobVariables,
@@ -50,9 +61,9 @@ def _job(
     resources: Resources,
 ) -> JobSpec:
     directory = ClusterDirectory(spec.directory)
-    argv = (spec.python, "-m", *program, "--directory", str(directory.path))
+    argv = (*spec.wrapper, spec.python, "-m", *program, "--directory", str(directory.path))
     runs = Program(
-        argv=argv,
+        argv=(*_launch(spec, resources, scripts=directory.jobs), *argv),
         prologue=spec.prologue,
         environment=_ENVIRONMENT,
         python_path=directory.code,

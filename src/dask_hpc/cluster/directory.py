@@ -68,9 +68,9 @@ class ClusterDirectory:
         """What the controller asks of the agent on the login node, where that alone may submit."""
         return self.path / "requests"
 
-    def scratch_of(self, slot: object) -> Path:
-        """Where a job says which directory on its node it spills to, until it has removed that."""
-        return self.jobs / f"{slot}.scratch"
+    def scratch_of(self, slot: object, node: int = 0) -> Path:
+        """Where a job says which directory on a node it spills to, until it has removed that."""
+        return self.jobs / f"{slot}-{node}.scratch"
 
     def create(self) -> None:
         """Make the directory with all its rooms.

@@ -39,6 +39,7 @@ class Pool:
     worker: Resources
     processes: int
     python: str
+    wrapper: tuple[str, ...] = ()
     prologue: tuple[str, ...] = ()
     interface: str | None = None
     local_directory: str | None = None
@@ -53,9 +54,11 @@ class ClusterSpec:
 
     What it says of workers is meant for the default pool; `of` says it for another one of
     ``pools``. ``worker`` are the resources of one worker job, which ``processes`` workers share;
-    ``scheduler`` those of the scheduler's own job; ``python`` is the interpreter in jobs;
+    ``scheduler`` those of the scheduler's own job; ``python`` is the interpreter in jobs,
+    ``wrapper`` the words that run it in a container;
     ``first_jobs`` are wanted from the start, and with ``first_maximum`` the cluster adapts;
     ``loopback`` is for jobs on this very machine: nothing listens to the network;
+    ``launcher`` starts programs on the nodes of a job that has several;
     ``facts`` are the properties of the batch system that its dialect needs; ``idle_timeout``
     of ``None`` means for ever; ``client_lease`` of 0 means that what a dropped client wanted is
     forgotten at once.
@@ -73,6 +76,7 @@ class ClusterSpec:
     python: str
     first_jobs: int = 0
     first_maximum: int | None = None
+    wrapper: tuple[str, ...] = ()
     prologue: tuple[str, ...] = ()
     facts: dict[str, str] = field(default_factory=dict)
     pools: dict[str, Pool] = field(default_factory=dict)
@@ -81,6 +85,7 @@ class ClusterSpec:
     interface: str | None = None
     scheduler_interface: str | None = None
     contact_address: str | None = None
+    launcher: str = "ssh"
     ports: str | None = None
     local_directory: str | None = None
     spill: bool = True

@@ -1,1 +1,1 @@
-"""Starts tasks on the nodes of an allocation."""
+"""Starts a program on every node of a job, once each, with what the batch system has for that."""

@@ -46,15 +46,37 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """Something that an installation may lack, and a command that says so."""
+    """Something that an installation may lack, and a command that says so.
+
+    It is absent if the command's answer holds ``absent``, or lacks ``present``.
+    """
 
     name: str
     argv: tuple[str, ...]
-    absent: re.Pattern[str]
+    absent: re.Pattern[str] | None = None
+    present: re.Pattern[str] | None = None
 
-    def is_in(self, answer: Answer) -> bool:
-        """Return whether it is there; a command that hangs says nothing against it."""
-        return answer.installed and not self.absent.search(answer.text)
+    def read(self, answer: Answer) -> str:
+        """Return ``yes`` or ``no``; a command that hangs says nothing against it."""
+        text = answer.text
+        lacks = (self.absent and self.absent.search(text)) or (
+            text and self.present and not self.present.search(text)
+        )
+        return "no" if lacks or not answer.installed else "yes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A word that an installation has its own of, and a command that says it."""
+
+    name: str
+    argv: tuple[str, ...]
+    answer: re.Pattern[str]
+
+    def read(self, answer: Answer) -> str:
+        """Return the word; nothing if it is not said."""
+        match = self.answer.search(answer.text)
+        return match[1] if match else ""
 
 
 # In the order in which they are taken if several are found. Sites keep wrappers with the names of
@@ -79,12 +101,29 @@ PROBES = (
     ),
 )
 # What a dialect must know beyond the version: the command, and what it says where there is none.
-_FEATURES: Mapping[str, tuple[Feature, ...]] = {
+_SERVER = ("qstat", "-B", "-f")
+_DEFAULT_QUEUE = Value(
+    name="default_queue", argv=_SERVER, answer=re.compile(r"^\s*default_queue = (\S+)", re.M)
+)
+_FACTS: Mapping[str, tuple[Feature | Value, ...]] = {
     "slurm": (
         Feature(
             name="accounting",
             argv=("sacct", "-X", "-n", "-P", "-S", "now", "-o", "JobID"),
             absent=re.compile("accounting storage is disabled"),
+        ),
+    ),
+    "pbs": (
+        Feature(name="history", argv=_SERVER, present=re.compile(r"job_history_enable = True")),
+        _DEFAULT_QUEUE,
+    ),
+    "torque": (_DEFAULT_QUEUE,),
+    "moab": (_DEFAULT_QUEUE,),
+    "lsf": (
+        Feature(
+            name="json",
+            argv=("bjobs", "-json", "-o", "jobid"),
+            absent=re.compile(r"(?i)(invalid|illegal|unknown) option|usage:"),
         ),
     ),
 }
@@ -164,16 +203,14 @@ async def find_systems(runner: Runner) -> tuple[Found, ...]:
 async def facts_of(system: str, runner: Runner) -> dict[str, str]:
     """Return what a batch system's dialect must know of this installation of it."""
     probes = [probe for probe in PROBES if probe.system == system]
-    features = _FEATURES.get(system, ())
-    asked = [*(probe.argv for probe in probes), *(feature.argv for feature in features)]
+    wanted = _FACTS.get(system, ())
+    asked = [*(probe.argv for probe in probes), *dict.fromkeys(one.argv for one in wanted)]
     asking = asyncio.gather(*(_ask(runner, argv) for argv in asked))
     answers, node = await asyncio.gather(asking, _node_of(system, runner))
     texts = dict(zip(asked, answers, strict=True))
     versions = [match[1] for one in probes if (match := one.answer.search(texts[one.argv].text))]
     facts = {"version": versions[0]} if versions else {}
-    for feature in features:
-        answer = texts[feature.argv]
-        facts[feature.name] = "yes" if feature.is_in(answer) else "no"
+    facts |= {one.name: said for one in wanted if (said := one.read(texts[one.argv]))}
     if node:
         facts["node"] = node
     return facts

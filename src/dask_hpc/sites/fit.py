@@ -49,7 +49,7 @@ def fit(queue: BatchQueue, job: Resources, *, limits: QueueLimits | None = None)
         return Fit(chance=Chance.NEVER, reason=excess)
     if not queue.is_open:
         return Fit(chance=Chance.LATER, reason="it is closed")
-    if queue.free_nodes < job.nodes:
+    if queue.nodes and queue.free_nodes < job.nodes:
         reason = f"{queue.free_nodes} of {queue.nodes} nodes are free"
         return Fit(chance=Chance.LATER, reason=reason)
     return Fit(chance=Chance.NOW)
@@ -87,7 +87,7 @@ def _excesses(queue: BatchQueue, job: Resources) -> Iterator[str]:
     if queue.memory_per_node and job.memory > queue.memory_per_node:
         has = f"{format_bytes(queue.memory_per_node)} of a node"
         yield _too_much("memory", format_bytes(job.memory), allowed=has)
-    if job.gpus > queue.gpus_per_node:
+    if queue.nodes and job.gpus > queue.gpus_per_node:
         yield _too_much("gpus", str(job.gpus), allowed=f"{queue.gpus_per_node} of a node")
 
 

@@ -86,8 +86,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     processes: Annotated[
         Count | None,
         Meta(
-            description="worker processes that share a node's cores and memory (default: one up to "
-            "4 cores, then the smallest divisor of cores that is not below their square root)"
+            description="worker processes that share a node's cores and memory (default: one for "
+            "each GPU; without any, one up to 4 cores, then the smallest divisor of cores that is "
+            "not below their square root)"
         ),
     ] = None
     nodes: Annotated[Count, Meta(description="nodes of one job")] = 1
@@ -213,7 +214,11 @@ class Settings(WorkerSettings, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = "node"
     launcher: Annotated[
-        Word, Meta(description="how tasks start on the nodes of a job (default: the system's own)")
+        Word,
+        Meta(
+            description="what starts workers on the nodes of a job of several: srun, pbsdsh, "
+            "torque-pbsdsh, blaunch, qrsh, oarsh, ssh or mpirun (default: the system's own)"
+        ),
     ] = None
     local: Annotated[LocalQueue, Meta(description="size of the local queue")] = LocalQueue()
 

@@ -16,6 +16,7 @@ from dask_hpc.batch.model import Resources
 from dask_hpc.cluster.directory import check_name, directory_of
 from dask_hpc.cluster.spec import DEFAULT_POOL, ClusterSpec, Home, Pool, SubmitFrom
 from dask_hpc.errors import ConfigError
+from dask_hpc.launch.launchers import launcher_of
 from dask_hpc.localqueue import machine
 from dask_hpc.process.local import LocalRunner
 from dask_hpc.sites.detect import LOCAL
@@ -24,7 +25,7 @@ from dask_hpc.sites.nearest import did_you_mean
 from dask_hpc.sites.places import check_places
 from dask_hpc.sites.settings import QueueLimits, Settings, from_keywords, settle
 from dask_hpc.sites.site import Site, find_site
-from dask_hpc.software import environment
+from dask_hpc.sites.software import software_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _MEMORY_OF_A_CORE = 2 * 2**30
 _IDLE_TIMEOUT = 1800.0
 _OF_THE_CLUSTER = ("scheduler", "asynchronous", "loop")
+_LOGIN = "ssh"
 _CORES_OF_ONE_PROCESS = 4  # more threads would wait for each other's interpreter lock
 _LIMITS = (
     ("walltime", "max_walltime", format_seconds),
@@ -138,7 +140,7 @@ def worker_resources(site: Site) -> Resources:
     """
     resources = wanted_resources(site)
     _check_processes(site)
-    _check_not_yet(site)
+    _check_nodes(site)
     _check_queue(site, resources, prefix="")
     return resources
 
@@ -169,6 +171,8 @@ def processes_of(settings: Settings) -> int:
     cores = settings.cores
     if settings.processes is not None:
         return settings.processes
+    if settings.gpus:
+        return min(settings.gpus, cores)
     if cores <= _CORES_OF_ONE_PROCESS:
         return 1
     # As distributed's LocalCluster and dask-jobqueue divide more than four cores.
@@ -186,7 +190,7 @@ def cluster_spec(site: Site, *, name: str, home: Home, directory: Path, user: st
         If a setting cannot be what it is; nothing has been written or submitted.
     """
     settings = site.settings
-    own = _pool(site)
+    own = _pool(site, directory=directory)
     return ClusterSpec(
         name=name,
         site=site.name,
@@ -198,14 +202,16 @@ def cluster_spec(site: Site, *, name: str, home: Home, directory: Path, user: st
         scheduler=scheduler_resources(site),
         processes=own.processes,
         python=own.python,
+        wrapper=own.wrapper,
         prologue=own.prologue,
         facts=dict(site.facts),
-        pools={pool: _pool(_site_of(site, pool)) for pool in settings.pools},
+        pools={pool: _pool(_site_of(site, pool), directory=directory) for pool in settings.pools},
         offers=own.offers,
         max_jobs=own.max_jobs,
         interface=own.interface,
         scheduler_interface=settings.scheduler_interface,
         contact_address=settings.contact_address,
+        launcher=_launcher(site),
         ports=settings.ports,
         local_directory=own.local_directory,
         spill=own.spill,
@@ -221,10 +227,10 @@ def cluster_spec(site: Site, *, name: str, home: Home, directory: Path, user: st
     )
 
 
-def _pool(site: Site) -> Pool:
+def _pool(site: Site, *, directory: Path) -> Pool:
     """Return what a site's settings say of workers."""
     settings = site.settings
-    software = environment.resolve(settings.env)
+    software = software_of(settings, directory)
     limits = settings.queues.get(settings.queue or "", QueueLimits())
     processes = processes_of(settings)
     worker = worker_resources(site)
@@ -233,6 +239,7 @@ def _pool(site: Site) -> Pool:
         worker=worker,
         processes=processes,
         python=software.python,
+        wrapper=software.wrapper,
         prologue=(*settings.prologue, *software.prologue),
         interface=settings.interface,
         local_directory=settings.local_directory,
@@ -294,14 +301,25 @@ def _check_processes(site: Site) -> None:
         )
 
 
-def _check_not_yet(site: Site) -> None:
-    for key, plain in (("nodes", 1), ("gpus", 0)):
-        value = getattr(site.settings, key)
-        if value != plain:
+def _check_nodes(site: Site) -> None:
+    nodes = site.settings.nodes
+    if nodes > 1 and batch_system(site).launcher is None:
+        raise ConfigError(
+            f"{site.said.where('nodes')} {nodes}: a job of {site.system} has one node",
+            hint="leave nodes at 1, and take more jobs",
+        )
+
+
+def _launcher(site: Site) -> str:
+    if name := site.settings.launcher:
+        try:
+            launcher_of(name)
+        except ConfigError as error:
             raise ConfigError(
-                f"{site.said.where(key)} {value} is not supported by this version",
-                hint=f"leave {key} at {plain}, and take more jobs",
-            )
+                f"{site.said.where('launcher')} {name!r} is unknown", hint=error.hint
+            ) from None
+        return name
+    return batch_system(site).launcher or _LOGIN
 
 
 def _check_queue(site: Site, resources: Resources, *, prefix: str) -> None:

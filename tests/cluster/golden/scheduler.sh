@@ -24,7 +24,8 @@ dask_hpc_pass() {
   kill -s "$1" "$dask_hpc_child" 2>/dev/null || :
 }
 trap dask_hpc_leave EXIT
-trap 'dask_hpc_pass TERM' TERM INT
+# Some send one of them to say that the time is up: to all processes of the job, this one too.
+trap 'dask_hpc_pass TERM' TERM INT USR2
 trap 'dask_hpc_pass USR1' USR1
 # What was submitted once and is there twice has two jobs in each place: the later one leaves.
 dask_hpc_first='/home/o'"'"'neill/state $HOME/clusters/climate-2/jobs'/$dask_hpc_slot.start

@@ -1,0 +1,1 @@
+"""Programs on every node of a job."""
