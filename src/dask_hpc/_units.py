@@ -16,7 +16,7 @@ _BYTES = {
     "t": 10**12, "tb": 10**12, "tib": 2**40,
 }  # fmt: skip
 _SECONDS = {
-    "": 1, "s": 1, "sec": 1, "second": 1, "seconds": 1,
+    "ms": 0.001, "": 1, "s": 1, "sec": 1, "second": 1, "seconds": 1,
     "m": 60, "min": 60, "mins": 60, "minute": 60, "minutes": 60,
     "h": 3600, "hr": 3600, "hour": 3600, "hours": 3600,
     "d": 86400, "day": 86400, "days": 86400,

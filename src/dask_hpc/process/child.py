@@ -52,7 +52,9 @@ class Child:
             # Bounded: a process that waits for a dead file system outlives even SIGKILL.
             await wait_for(self._listener.reaped, GRACE, clock=self._clock)
         finally:
-            self._transport.close()
+            # It kills what still runs, also what it may not: a command that belongs to root.
+            with suppress(PermissionError):
+                self._transport.close()
 
     async def _end_group(self, group: int) -> None:
         try:
