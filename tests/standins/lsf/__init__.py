@@ -1,0 +1,1 @@
+"""bsub, bjobs, bkill, bqueues and bhist, as LSF and OpenLava have them, for tests."""
