@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, get_args
 import pytest
 from hypothesis import settings
 
-from tests.beds.beds import SESSION_VARIABLE, Bed, Name, SlurmBed, SshBed
+from tests.beds.beds import SESSION_VARIABLE, Bed, Name, OarBed, SgeBed, SlurmBed, SshBed
 from tests.beds.session import Beds, end_leftovers
 
 if TYPE_CHECKING:
@@ -120,6 +120,22 @@ def slurm(pytestconfig: pytest.Config) -> Iterator[SlurmBed]:
 def slurm_net(pytestconfig: pytest.Config) -> SlurmBed:
     """A Slurm of separate hosts, whose nodes have no Slurm commands; `SlurmBed.run` reaches it."""
     return _bed(pytestconfig, "slurm_net", SlurmBed)
+
+
+@pytest.fixture(scope="session")
+def oar(pytestconfig: pytest.Config) -> OarBed:
+    """An OAR on this machine; `OarBed.argv` runs its commands as a user whom it serves."""
+    return _bed(pytestconfig, "oar", OarBed)
+
+
+@pytest.fixture(scope="session")
+def sge(pytestconfig: pytest.Config) -> Iterator[SgeBed]:
+    """A Grid Engine on this machine, which our code in this process and its children finds."""
+    bed = _bed(pytestconfig, "sge", SgeBed)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in bed.variables().items():
+            patch.setenv(name, value)
+        yield bed
 
 
 @pytest.fixture(scope="session")

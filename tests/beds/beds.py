@@ -22,7 +22,7 @@ USER = "hpcuser"
 SESSION_VARIABLE = "DASK_HPC_TEST_SESSION"
 _IMPOSSIBLE = 77  # what the scripts exit with where they cannot work at all
 
-Name = Literal["data", "slurm", "slurm_net", "sshd"]
+Name = Literal["data", "slurm", "slurm_net", "oar", "sge", "sshd"]
 
 
 class BedUnavailable(Exception):
@@ -158,6 +158,74 @@ class SlurmBed(Bed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OarBed(Bed):
+    """An OAR with two nodes of four cores, and node3, which is switched off; `USER` submits."""
+
+    def argv(self, *argv: str | Path, user: str = USER, cwd: str | Path = "/") -> list[str]:
+        """Return the command line that runs a command as a user: OAR takes no jobs of root."""
+        place = ("-u", user, "-C", str(cwd))
+        return [str(self.script), "exec", *place, "--", *map(str, argv)]
+
+    def directory(self, name: str) -> Path:
+        """Return a new directory that everybody may write to."""
+        path = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=self.shared))
+        path.chmod(0o777)
+        return path
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the database answer nothing."""
+        self.control("pause")
+        try:
+            yield
+        finally:
+            self.control("resume")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SgeBed(Bed):
+    """A Grid Engine with one node of eight slots; users are ``root`` and `USER`."""
+
+    def argv(self, *argv: str | Path, user: str = "root", cwd: str | Path = "/") -> list[str]:
+        """Return the command line that runs a command as a user, with the bed's variables."""
+        place = ("-u", user, "-C", str(cwd))
+        return [str(self.script), "exec", *place, "--", *map(str, argv)]
+
+    def run(
+        self, *argv: str | Path, user: str = "root", stdin: str = "", timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as a user."""
+        return subprocess.run(
+            self.argv(*argv, user=user),
+            input=stdin,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def variables(self) -> dict[str, str]:
+        """Return what tells the commands of Grid Engine which one to talk to; its ports move."""
+        lines = self.control("env").splitlines()
+        pairs = (line.removeprefix("export ").partition("=") for line in lines)
+        return {name: value for name, _, value in pairs}
+
+    def directory(self, name: str, *, user: str = "root") -> Path:
+        """Return a new private directory of the user."""
+        made = self.run("mktemp", "-d", self.shared / f"{name}.XXXXXX", user=user)
+        return Path(made.stdout.strip())
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let sge_qmaster answer nothing."""
+        self.control("pause")
+        try:
+            yield
+        finally:
+            self.control("resume")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SshBed(Bed):
     """SSH servers: login, login-2fa, gate and inner; beside slurm_net also netlogin and node1 .."""
 
@@ -204,6 +272,10 @@ def make(name: Name) -> Bed:
         return Bed(script=SCRIPTS / "data.sh")
     if name == "sshd":
         return SshBed(script=SCRIPTS / "sshd.sh")
+    if name == "oar":
+        return OarBed(script=SCRIPTS / "oar.sh")
+    if name == "sge":
+        return SgeBed(script=SCRIPTS / "sge.sh")
     return _slurm(separate=name == "slurm_net")
 
 
