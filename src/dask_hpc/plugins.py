@@ -16,8 +16,15 @@ BATCH_SYSTEMS = "dask_hpc.batch_systems"
 
 _OWN = {
     BATCH_SYSTEMS: {
+        "htcondor": "dask_hpc.batch.htcondor:HTCondor",
         "local": "dask_hpc.batch.local:Local",
+        "lsf": "dask_hpc.batch.lsf:LSF",
+        "moab": "dask_hpc.batch.moab:Moab",
+        "oar": "dask_hpc.batch.oar:OAR",
+        "pbs": "dask_hpc.batch.pbs:PBS",
+        "sge": "dask_hpc.batch.sge:SGE",
         "slurm": "dask_hpc.batch.slurm:Slurm",
+        "torque": "dask_hpc.batch.torque:Torque",
     },
 }
 _NOUNS = {BATCH_SYSTEMS: "batch system"}

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     from tests.sites.conftest import WriteProfile
 
+SYSTEMS = ("htcondor", "lsf", "moab", "oar", "pbs", "sge", "slurm", "torque")
+
 
 def test_the_local_queue_and_the_batch_systems_are_always_there(places: tuple[Path, ...]) -> None:
-    assert profile.names(places) == ("local", "slurm")
+    assert profile.names(places) == tuple(sorted(("local", *SYSTEMS)))
     for name in profile.names(places):
         assert profile.find(name, places).settings.system == name
         assert profile.find(name, places).settings.description
@@ -62,7 +64,11 @@ def test_the_users_own_place_follows_the_xdg_specification(
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("slrm", "did you mean 'slurm'?"), ("zzz", "sites are: local, slurm"), ("", "sites are")],
+    [
+        ("slrm", "did you mean 'slurm'?"),
+        ("zzz", "sites are: htcondor, local, lsf, moab, oar"),
+        ("", "sites are"),
+    ],
 )
 def test_an_unknown_site_is_refused_with_the_nearest(
     places: tuple[Path, ...], name: str, hint: str
@@ -129,7 +135,7 @@ def test_a_site_must_say_its_batch_system(users: WriteProfile) -> None:
     with pytest.raises(ConfigError) as caught:
         profile.site_settings("alpine")
     assert str(caught.value) == "site 'alpine' does not say its batch system"
-    assert caught.value.hint == f'write "system: slurm" in {path}'
+    assert caught.value.hint == f'write "system: slurm", or another one, in {path}'
 
 
 def test_an_unknown_batch_system_is_named_where_it_stands(users: WriteProfile) -> None:

@@ -8,13 +8,14 @@ import re
 import socket
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dask_hpc import plugins
 from dask_hpc.errors import BatchError, CommandMissing
 from dask_hpc.process.runner import Command
-from dask_hpc.sites import profile
+from dask_hpc.sites import gridengine, profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -119,6 +120,9 @@ _FACTS: Mapping[str, tuple[Feature | Value, ...]] = {
     ),
     "torque": (_DEFAULT_QUEUE,),
     "moab": (_DEFAULT_QUEUE,),
+    "oar": (
+        Feature(name="json", argv=("oarstat", "-J"), absent=re.compile("No Perl JSON module")),
+    ),
     "lsf": (
         Feature(
             name="json",
@@ -213,7 +217,13 @@ async def facts_of(system: str, runner: Runner) -> dict[str, str]:
     facts |= {one.name: said for one in wanted if (said := one.read(texts[one.argv]))}
     if node:
         facts["node"] = node
+    if system == "sge":
+        facts |= await gridengine.find_names(partial(_said, runner))
     return facts
+
+
+async def _said(runner: Runner, argv: tuple[str, ...]) -> str:
+    return (await _ask(runner, argv)).text
 
 
 async def _node_of(system: str, runner: Runner) -> str:

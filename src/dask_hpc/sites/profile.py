@@ -110,7 +110,7 @@ def site_settings(
     if system is None:
         raise ConfigError(
             f"site {name!r} does not say its batch system",
-            hint=f'write "system: {known[-1]}" in {profile.files[-1]}',
+            hint=f'write "system: slurm", or another one, in {profile.files[-1]}',
         )
     if system not in known:
         raise ConfigError(

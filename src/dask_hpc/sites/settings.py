@@ -204,6 +204,13 @@ class Settings(WorkerSettings, frozen=True, kw_only=True, forbid_unknown_fields=
 
     description: Annotated[str, Meta(description="what the site is")] = ""
     system: Annotated[Word, Meta(description="batch system of the site")] = None
+    facts: Annotated[
+        dict[str, str],
+        Meta(
+            description="what is to be known of this installation of the batch system, where it "
+            "is not found out: each system's page lists them"
+        ),
+    ] = {}
     recognise: Annotated[Recognise, Meta(description="how to know that we are there")] = Recognise()
     queues: Annotated[dict[str, QueueLimits], Meta(description="its queues with their limits")] = {}
     submit_from: Annotated[

@@ -67,7 +67,7 @@ async def _facts(said: SiteSettings, runner: Runner) -> dict[str, str]:
     system = cast("str", said.settings.system)
     if system == LOCAL:
         return local_facts(said.settings)
-    return await facts_of(system, runner)
+    return {**await facts_of(system, runner), **said.settings.facts}
 
 
 def local_facts(settings: Settings) -> dict[str, str]:
