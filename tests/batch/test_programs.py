@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from dask_hpc.batch.local import Local
 from dask_hpc.batch.model import JobId, JobSpec, Resources, Tag
 from dask_hpc.batch.programs import is_in_job, programs_of
+from dask_hpc.batch.sge import SGE
 from dask_hpc.batch.slurm import Slurm
 from dask_hpc.errors import BatchError
+from dask_hpc.plugins import BATCH_SYSTEMS, load, names
 from dask_hpc.process.runner import Command
 from dask_hpc.testing.dialect import FakeDialect
 
@@ -20,12 +23,15 @@ if TYPE_CHECKING:
 
 JOB = JobSpec(
     tag=Tag("climate-abcd2345"),
-    resources=Resources(cores=4, memory=2**30, walltime=600.0, queue="debug"),
+    resources=Resources(cores=4, memory=2**30, walltime=600.0),
     body="true",
     log="/tmp/log",
 )
 IDS = [JobId("1"), JobId("2")]
-SYSTEMS = [Slurm(), Slurm(has_accounting=False), Local(cores=3, memory=2**30), FakeDialect()]
+SYSTEMS = [
+    *(Slurm(), Slurm(has_accounting=False), Local(cores=3, memory=2**30), FakeDialect()),
+    *(load(BATCH_SYSTEMS, name).from_facts({}) for name in names(BATCH_SYSTEMS)),
+]
 
 
 def all_commands(system: BatchSystem) -> list[Command]:
@@ -73,6 +79,27 @@ def test_nothing_else_is(system: BatchSystem, argv: tuple[str, ...]) -> None:
         programs_of(system).own(Command(argv=argv))
 
 
+def test_a_shell_runs_the_dialects_own_script_alone() -> None:
+    programs = programs_of(SGE())
+    asked = SGE().status_command("me", [Tag("a"), Tag("b")])
+    assert programs.own(asked) == asked
+    assert "sh" not in programs.names
+    for changes in (
+        {"stdin": "qstat; touch alas"},
+        {"stdin": f"{asked.stdin}touch alas\n"},
+        {"stdin": ""},
+        {"argv": ("sh", "-c", "touch alas", *asked.argv[1:])},
+        {"argv": ("sh", "-x", *asked.argv[1:])},
+        {"argv": ("sh", "-s")},
+        {"argv": ("sh",)},
+        {"argv": ("bash", *asked.argv[1:])},
+        {"env": {"ENV": "/tmp/alas"}},
+        {"env": {"BASH_ENV": "/tmp/alas"}},
+    ):
+        with pytest.raises(BatchError, match="is no command of sge, and was not run"):
+            programs.own(replace(asked, **changes))
+
+
 def test_a_variable_that_could_make_another_program_of_it_is_refused() -> None:
     programs = programs_of(Slurm())
     programs.own(Command(argv=("squeue",), env={"LC_ALL": "C"}))
@@ -96,4 +123,5 @@ def test_what_is_not_installed_here_is_known() -> None:
 )
 def test_a_process_of_a_job_is_known_by_its_variables(system: BatchSystem, variable: str) -> None:
     assert is_in_job(system, {"PATH": "/bin", variable: "36"})
-    assert not is_in_job(system, {"PATH": "/bin", "SLURM_CONF": "/etc/slurm.conf"})
+    # Shells set _ to the program that they start.
+    assert not is_in_job(system, {"PATH": "/bin", "SLURM_CONF": "/etc/slurm.conf", "_": "/bin/x"})

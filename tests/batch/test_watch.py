@@ -200,6 +200,21 @@ def unanswered(scene: Scene) -> float | None:
     return scene.watch.unanswered_since
 
 
+async def test_a_question_that_hangs_is_known_to_before_it_is_given_up(scene: Scene) -> None:
+    await scene.submit(A)
+    await scene.clock.advance(0)
+    scene.fake.be_silent("status", times=2)
+    await scene.clock.advance(1)
+    asked = scene.clock.time()
+    await scene.clock.advance(5)
+    assert unanswered(scene) is None
+    await scene.clock.advance(1)
+    assert unanswered(scene) == asked
+    await scene.clock.advance(60)
+    assert scene.watch.failure is not None
+    assert unanswered(scene) == asked
+
+
 async def test_whoever_asks_nothing_does_not_know_that_there_is_no_answer(scene: Scene) -> None:
     await scene.submit(A)
     scene.fake.be_silent("status", times=9)

@@ -24,6 +24,7 @@ from tests.beds.beds import (
     Bed,
     BedUnavailable,
     Name,
+    SgeBed,
     SlurmBed,
     control,
     make,
@@ -33,6 +34,7 @@ from tests.beds.beds import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WITH_JOBS = (SlurmBed, SgeBed)
 _OURS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")  # end with pytest
 
 
@@ -64,7 +66,7 @@ class Beds:
         found = []
         for name, attempt in self.attempts.items():
             bed = attempt.bed
-            if isinstance(bed, SlurmBed) and attempt.use and _alone(attempt.use):
+            if isinstance(bed, WITH_JOBS) and attempt.use and _alone(attempt.use):
                 found += [f"{name}: job {job}" for job in _end_jobs(bed, attempt.jobs, seconds)]
         return found
 
@@ -85,7 +87,7 @@ class Beds:
             yield f"{name}: {said} ({attempt.seconds:.1f} s)"
 
 
-def _end_jobs(bed: SlurmBed, before: tuple[str, ...], seconds: float) -> list[str]:
+def _end_jobs(bed: SlurmBed | SgeBed, before: tuple[str, ...], seconds: float) -> list[str]:
     known = {job.split()[0] for job in before}
 
     def ours() -> list[str]:
@@ -94,7 +96,7 @@ def _end_jobs(bed: SlurmBed, before: tuple[str, ...], seconds: float) -> list[st
     until_now(lambda: not ours(), seconds, every=0.2)
     jobs = ours()
     if jobs:
-        bed.run("scancel", *(job.split()[0] for job in jobs))
+        bed.cancel(*(job.split()[0] for job in jobs))
     return jobs
 
 
@@ -106,7 +108,7 @@ def _attempt(bed: Bed, name: Name) -> Attempt:
     except BedUnavailable as failure:
         attempt.failure = failure
     else:
-        attempt.jobs = bed.jobs() if isinstance(bed, SlurmBed) else ()
+        attempt.jobs = bed.jobs() if isinstance(bed, WITH_JOBS) else ()
     attempt.seconds = time.monotonic() - begin
     return attempt
 

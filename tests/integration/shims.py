@@ -1,4 +1,4 @@
-"""Commands of Slurm that leave a line for each call, or tell lies: what others would see."""
+"""Commands of a batch system that leave a line for each call, or tell lies: what others see."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-_COUNTED = ("sbatch", "scancel", "squeue")
+_SLURM = ("sbatch", "scancel", "squeue")
 # A call of ours that finds a lie takes it: the file that stands for it is removed by one alone.
 _SHIM = """#!/bin/bash
 echo "$*" >>{log}
 program={program}
-[ -e {twist} ] && . {twist}
+twist={twist}
+[ -e "$twist" ] && . "$twist"
 case $* in
 *--Format*)
   for lie in {lies}/*; do
@@ -32,9 +33,10 @@ exec "$program" "$@"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calls:
-    """The calls of Slurm's commands from this process, and from those that it starts."""
+    """The calls of some commands from this process, and from those that it starts."""
 
     directory: Path
+    commands: Sequence[str] = _SLURM
 
     def of(self, command: str) -> list[str]:
         """Return the arguments of every call so far."""
@@ -47,8 +49,16 @@ class Calls:
             (self._lies / f"{number}").touch()
 
     def twist(self, command: str, lines: str) -> None:
-        """Let a command do these lines of bash instead, in which ``$program`` is the real one."""
+        """Let a command do these lines of bash instead, in which ``$program`` is the real one.
+
+        ``$twist`` is the file of these lines; the real one is run after them unless they exit.
+        """
         self._twist(command).write_text(lines, encoding="utf-8")
+
+    def straighten(self) -> None:
+        """Let all commands be what they were."""
+        for command in self.commands:
+            self._twist(command).unlink(missing_ok=True)
 
     @property
     def lies_left(self) -> int:
@@ -67,7 +77,7 @@ class Calls:
         front = self.directory / "bin"
         front.mkdir()
         self._lies.mkdir()
-        for command in _COUNTED:
+        for command in self.commands:
             shim = front / command
             text = _SHIM.format(
                 program=shutil.which(command),
@@ -81,9 +91,9 @@ class Calls:
 
 
 @contextmanager
-def calls_in(directory: Path) -> Iterator[Calls]:
-    """Give the calls of Slurm's commands that are made from here on."""
-    calls = Calls(directory=directory)
+def calls_in(directory: Path, commands: Sequence[str] = _SLURM) -> Iterator[Calls]:
+    """Give the calls of these commands that are made from here on."""
+    calls = Calls(directory=directory, commands=commands)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{calls.prepare()}{os.pathsep}{os.environ['PATH']}")
         yield calls

@@ -23,12 +23,18 @@ from tests.standins.jobs import VARIABLE, Jobs
 from tests.standins.pbs.server import pbs_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from dask_hpc.batch.system import BatchSystem
 
 REAL = {"slurm": "slurm", "sge": "sge"}  # and the beds that they are
 STAND_INS = ("pbs", "torque", "lsf")
+# What submits, lists and cancels.
+PROGRAMS = {
+    "slurm": ("sbatch", "squeue", "scancel"),
+    **dict.fromkeys(("sge", "pbs", "torque"), ("qsub", "qstat", "qdel")),
+    "lsf": ("bsub", "bjobs", "bkill"),
+}
 AS_USER = "DASK_HPC_TEST_SYSTEM"  # names the one system that this process is run as a user for
 EVERY: list[Any] = (
     [os.environ[AS_USER]]
@@ -61,8 +67,13 @@ class SystemPlace(Place):
 
     def all_jobs(self) -> list[Job]:
         """Ask for the jobs of every cluster that ever was here."""
-        tags = {path.name.partition(".")[0] for path in self.home.glob("clusters/*/logs/*.log")}
-        listed = asyncio.run(self.queue.status([*map(Tag, sorted(tags))])) if tags else {}
+        logs = self.home.glob("clusters/*/logs/*.log")
+        return self.listed(path.name.partition(".")[0] for path in logs)
+
+    def listed(self, tags: Iterable[str]) -> list[Job]:
+        """Ask for the jobs of these submissions, which need not have begun."""
+        asked = {*map(Tag, tags)}
+        listed = asyncio.run(self.queue.status(asked)) if asked else {}
         return [Job(id=job.id, tag=job.tag, state=job.state) for job in listed.values()]
 
     def cancel(self, *ids: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dask_hpc.sites import profile
 from dask_hpc.sites.doctor import SiteFacts, Trouble
 from dask_hpc.sites.examine import examine, exposed
 from dask_hpc.sites.settings import from_keywords
@@ -79,7 +80,8 @@ async def test_every_profile_is_looked_at(users: WriteProfile, recordings: Path)
     ignored = good.with_suffix(".yml")
     ignored.write_text("")
     facts = await examine(slurm_here(recordings), SLURM)
-    assert facts.profiles == 4
+    assert facts.profiles == len(profile.names())  # ours, and these two
+    assert {"good", "bad"} < set(profile.names())
     assert facts.bad_profiles == (
         Trouble(text=f"{bad}:1: key 'coers' is unknown", hint="did you mean 'cores'?"),
     )

@@ -74,7 +74,8 @@ class JobSpec:
 
     ``tag`` becomes the job's name and is unique to one submission; ``log`` is a path in which
     ``{index}`` stands for the place in the array; ``body`` is the script after the directives;
-    ``comment`` tells people who look at the queue what the job is for.
+    ``comment`` tells people who look at the queue what the job is for; ``outlives_nodes`` is
+    whether it goes on when it loses one of several nodes.
     """
 
     tag: Tag
@@ -82,6 +83,7 @@ class JobSpec:
     body: str
     log: str
     comment: str = ""
+    outlives_nodes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

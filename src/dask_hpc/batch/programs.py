@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 _JOB = JobSpec(
     tag=Tag("x"), resources=Resources(cores=1, memory=2**20), body="true", log="/dev/null"
 )
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w+)", re.ASCII)
+_SHELLS = ("sh", "bash")  # they run whatever they read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A script of a dialect's own: the words before its arguments, and its text."""
+
+    start: tuple[str, ...]
+    text: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +39,13 @@ class Programs:
     """The programs that a batch system's commands run.
 
     ``names`` are what they are called; ``start`` are the words that all commands begin with that
-    are run by the Python of ours, if there are any; ``variables`` are set for some of them.
+    are run by the Python of ours, if there are any; ``variables`` are set for some of them;
+    ``scripts`` are what the dialect has a shell read.
     """
 
     system: str
     names: frozenset[str]
+    scripts: frozenset[Script]
     start: tuple[str, ...]
     variables: frozenset[str]
 
@@ -49,7 +60,7 @@ class Programs:
             If it is not: nothing else is run for anybody.
         """
         foreign = set(command.env) - self.variables
-        if not foreign and command.argv[:1] and command.argv[0] in self.names:
+        if not foreign and (set(command.argv[:1]) & self.names or self._is_script(command)):
             return command
         count = len(self.start)
         if not foreign and count > 1 and command.argv[1:count] == self.start[1:]:
@@ -61,10 +72,14 @@ class Programs:
             hint=f"the commands of {self.system} are {', '.join(sorted(self.names)) or 'its own'}",
         )
 
+    def _is_script(self, command: Command) -> bool:
+        return command.argv[:1] != () and _script(command) in self.scripts
+
     @property
     def missing(self) -> tuple[str, ...]:
         """Those that this host does not have."""
-        return tuple(name for name in sorted(self.names) if shutil.which(name) is None)
+        needed = {*self.names, *(script.start[0] for script in self.scripts)}
+        return tuple(name for name in sorted(needed) if shutil.which(name) is None)
 
 
 def programs_of(system: BatchSystem) -> Programs:
@@ -81,10 +96,18 @@ def programs_of(system: BatchSystem) -> Programs:
     ours = [command.argv for command in commands if command.argv[0] == sys.executable]
     return Programs(
         system=system.name,
-        names=frozenset(command.argv[0] for command in commands) - {sys.executable},
+        names=frozenset(command.argv[0] for command in commands) - {sys.executable, *_SHELLS},
+        scripts=frozenset(_script(each) for each in commands if each.argv[0] in _SHELLS),
         start=_common(ours),
         variables=frozenset(name for command in commands for name in command.env),
     )
+
+
+def _script(command: Command) -> Script:
+    """Return what a shell reads from its standard input; what follows are arguments to it."""
+    # Without the mark in front of them, all words count.
+    end = command.argv.index("--") + 1 if "--" in command.argv else len(command.argv)
+    return Script(start=command.argv[:end], text=command.stdin)
 
 
 def _common(lines: Iterable[Sequence[str]]) -> tuple[str, ...]:

@@ -106,13 +106,13 @@ def job_body(
     fall_back = ""
     if walltime is not None:
         fall_back = f': "${{dask_hpc_end_time:=$((dask_hpc_begin + {int(walltime)}))}}"'
-    argv = [shlex.quote(word) for word in program.argv]
+    argv = [shlex.quote(_whole(word, where="argument")) for word in program.argv]
     argv += ['--slot "$dask_hpc_slot"', '--job "$dask_hpc_job"', '--end-time "$dask_hpc_end_time"']
     return _BODY.format(
         job_id=variables.job_id,
         index=variables.index,
         end_time=variables.end_time,
-        tag=shlex.quote(tag),
+        tag=variables.tag or shlex.quote(tag),
         fall_back=fall_back,
         records=shlex.quote(str(records)),
         prologue="\n".join(_lines(program.prologue)),
@@ -122,10 +122,18 @@ def job_body(
 
 
 def _lines(prologue: tuple[str, ...]) -> tuple[str, ...]:
-    for line in prologue:
-        if "\0" in line:
-            raise ConfigError(f"prologue line {line!r} holds a null character")
-    return prologue
+    return tuple(_whole(line, where="prologue line") for line in prologue)
+
+
+def _whole(text: str, *, where: str) -> str:
+    # bash leaves them out of a script, and goes on without a word.
+    if "\0" in text:
+        raise ConfigError(f"{where} {text!r} holds a null character", hint="take it out")
+    return text
+
+
+def _value(name: str, value: str) -> str:
+    return shlex.quote(_whole(value, where=f"variable {name} with"))
 
 
 def _exports(program: Program) -> list[str]:
@@ -133,7 +141,7 @@ def _exports(program: Program) -> list[str]:
     lines = [f"export PYTHONPATH={path}${{PYTHONPATH:+:$PYTHONPATH}}"]
     # A variable that the site or the user set already is meant.
     lines += [
-        f'[ -n "${{{name}:-}}" ] || {name}={shlex.quote(value)}; export {name}'
+        f'[ -n "${{{name}:-}}" ] || {name}={_value(name, value)}; export {name}'
         for name, value in program.environment.items()
     ]
     return lines

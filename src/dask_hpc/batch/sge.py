@@ -88,6 +88,7 @@ class SGE(BatchSystem):
     """
 
     name: ClassVar[str] = "sge"
+    launcher: ClassVar[str | None] = "qrsh"
     variables: ClassVar[JobVariables] = JobVariables(
         # Outside of arrays SGE_TASK_ID is the word "undefined".
         job_id="$JOB_ID$(case $SGE_TASK_ID in ([0-9]*) echo .$SGE_TASK_ID ;; esac)",

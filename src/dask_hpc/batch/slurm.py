@@ -121,7 +121,8 @@ class Slurm(BatchSystem):
         """
         own = (f"--{name}={_quote(name, value)}" for name, value in _options(job, count))
         users = (_users_directive(line) for line in job.resources.directives)
-        return tuple(f"#SBATCH {line}" for line in (*own, "--no-requeue", *users))
+        fixed = ("--no-requeue", *(("--no-kill",) if job.outlives_nodes else ()))
+        return tuple(f"#SBATCH {line}" for line in (*own, *fixed, *users))
 
     def submit_command(self, job: JobSpec, count: int = 1) -> Command:
         """Return sbatch with the script on its standard input."""

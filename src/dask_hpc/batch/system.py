@@ -24,12 +24,14 @@ class JobVariables:
     """Shell words that say, inside a job, which one it is and when it ends.
 
     ``job_id`` expands to the id as `read_submit` gave it, ``index`` to the place in the array
-    counted from 0, ``end_time`` to seconds since the epoch or to nothing.
+    counted from 0, ``end_time`` to seconds since the epoch or to nothing. With ``tag``, which
+    expands to the job's name, the script is the same for every submission.
     """
 
     job_id: str
     index: str
     end_time: str = ""
+    tag: str = ""
 
 
 class BatchSystem(ABC):

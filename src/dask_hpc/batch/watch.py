@@ -34,12 +34,14 @@ class Pace:
     """How long to wait between two listings, in seconds.
 
     It is ``shortest`` after a change, and doubles up to ``longest`` while nothing changes, or up to
-    ``unanswered`` while there is no answer: who waits for the end of an outage should see it.
+    ``unanswered`` while there is no answer: who waits for the end of an outage should see it. A
+    query that takes longer than ``patience`` has no answer meanwhile.
     """
 
     shortest: float = 1.0
     longest: float = 60.0
     unanswered: float = 10.0
+    patience: float = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class Watch:
         self._failing_since = 0.0
         self._queries = 0
         self._asked_at = float("-inf")
+        self._is_asking = False
         self._in_doubt = False
         self._soon = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
@@ -109,9 +112,16 @@ class Watch:
     def unanswered_since(self) -> float | None:
         """When the first of the queries was made that fail, in seconds since the epoch, if they do.
 
-        Nothing is known while nobody follows anything: then nothing is asked.
+        One that hangs counts before it is given up. Nothing is known while nobody follows anything:
+        then nothing is asked.
         """
-        return self._failing_since if self._failure and self._followed else None
+        if not self._followed:
+            return None
+        if self._failure:
+            return self._failing_since
+        waited = self._clock.monotonic() - self._asked_at
+        is_late = self._is_asking and waited > self._pace.patience
+        return self._clock.time() - waited if is_late else None
 
     def absences(self, tag: Tag, index: int = 0) -> int:
         """Return how many believed listings in a row did not show a job; 0 if nobody follows it.
@@ -175,6 +185,7 @@ class Watch:
         number = self._queries
         self._asked_at = self._clock.monotonic()
         begin = self._clock.time()
+        self._is_asking = True
         try:
             listed = await self._queue.status(frozenset(self._followed))
         except BatchError as error:
@@ -184,6 +195,8 @@ class Watch:
             self._failure = error
             self._slow_down(max(self._pace.shortest, self._pace.unanswered))
             return
+        finally:
+            self._is_asking = False
         self._failure = None
         self._read(number, self._of_interest(listed))
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LEAVE = 5.0  # seconds that a drained job has to end by itself
+_PATIENCE = 5.0  # seconds until a submission without an answer is told
 # After these nothing was submitted. After every other error something may have been.
 _REFUSALS = (SubmitRejected, CommandMissing, ConfigError)
 
@@ -65,6 +66,7 @@ class Acts:
         self._condemned: set[Slot] = set()
         self._ended_twins: set[JobId] = set()
         self._drains: set[asyncio.Task[None]] = set()
+        self._submitting_since: float | None = None
 
     async def perform(self, actions: Sequence[Action], *, pool: str) -> Outcome:
         """Carry out what was decided, and what of earlier decisions is still to be done."""
@@ -79,6 +81,13 @@ class Acts:
                 self._note(Event.HALT, action.why)
                 outcome = Outcome(halted=action.why)
         return outcome
+
+    @property
+    def unanswered_since(self) -> float | None:
+        """When the submission was begun that hangs, in seconds since the epoch, if one does."""
+        since = self._submitting_since
+        is_late = since is not None and self._clock.time() - since > _PATIENCE
+        return since if is_late else None
 
     def adopt(self, slots: Collection[Slot]) -> None:
         """End jobs that an earlier controller had dismissed."""
@@ -112,6 +121,7 @@ class Acts:
         slots = [Slot(tag, index) for index in range(count)]
         try:
             job = worker_job(self._spec, self._queue.system.variables, tag=tag, pool=pool)
+            self._submitting_since = now
             ids = await self._queue.submit(job, count)
             side_effect()
         except _REFUSALS as error:
@@ -123,6 +133,8 @@ class Acts:
             for slot in slots:
                 self._view.put(submitted(slot, Phase.SUBMITTING, pool=pool, now=now))
             return
+        finally:
+            self._submitting_since = None
         self._note(Event.SUBMITTED, why, tag=tag, jobs=ids)
         for slot, job_id in zip(slots, ids, strict=True):
             self._view.put(submitted(slot, Phase.PENDING, pool=pool, now=now, job=job_id))

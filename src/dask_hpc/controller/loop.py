@@ -163,7 +163,7 @@ class Controller:
             halted="; ".join(pool.halted for pool in pools.values() if pool.halted),
             waits_for=self._waits_for(),
             trouble=self._view.trouble,
-            unanswered_since=self._view.watch.unanswered_since,
+            unanswered_since=self._unanswered_since(),
         )
 
     def _report_pool(self, pool: str) -> PoolReport:
@@ -290,11 +290,15 @@ class Controller:
         moments = (leaves - self._view.waits.expected(job.pool), leaves)
         return next((max(_SOON, moment) for moment in moments if moment > 0), None)
 
+    def _unanswered_since(self) -> float | None:
+        both = (self._view.watch.unanswered_since, self._acts.unanswered_since)
+        return min((since for since in both if since is not None), default=None)
+
     def _waits_for(self) -> str:
         for pool, goal in self._goals.items():
             if goal.halted:
                 return f"somebody to call scale{_of(pool)}: {goal.halted}"
-        if self._view.watch.unanswered_since is not None:
+        if self._unanswered_since() is not None:
             return "the batch system to answer"
         waiting = [job for job in self._view.jobs if job.phase is Phase.PENDING]
         if waiting:

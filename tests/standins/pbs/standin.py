@@ -201,6 +201,7 @@ def run(server: Server, arguments: list[str]) -> int:
     walltime = seconds(options.get("walltime", "01:00:00"))
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     variables = {"PBS_JOBID": server.name(number, index), "PBS_ENVIRONMENT": "PBS_BATCH"}
+    variables["PBS_JOBNAME"] = options.get("-N", "STDIN")
     if server.job(number)["count"] is not None:
         variables["PBS_ARRAYID" if server.is_torque else "PBS_ARRAY_INDEX"] = str(index)
     if server.is_torque:
