@@ -26,7 +26,7 @@ test: $(READY)
 
 .PHONY: beds
 beds:
-	@for bed in "slurm --accounting" sshd data; do set -- $$bed; \
+	@for bed in "slurm --accounting" sshd data mpi; do set -- $$bed; \
 	  tests/beds/$$1.sh install $$2 || [ $$? = 77 ] || exit 1; done
 
 ## make check        lint, format, types, layers and shape of the source
@@ -43,9 +43,15 @@ layers: $(READY)
 shape: $(READY)
 	@$(PART) "shape" $(BIN)/python -m pytest -q tests/test_shape.py tests/test_layers.py
 
-## make conformance  what every batch system must do: on a fake one, the local queue and real ones
+## make conformance  what every batch system must do, on all of them; dask-jobqueue's own tests on our drop-in
 conformance: $(READY)
-	@$(if $(wildcard tests/conformance),$(BIN)/python -m pytest tests/conformance,$(call missing,$@))
+	@$(BIN)/python -m pytest tests/conformance
+	@$(BIN)/python -m tests.compat.conformance $(CONFORMANCE)
+
+## make conformance-mpi  dask-mpi's own tests, from its wheel, against it and against ours: a table
+.PHONY: conformance-mpi
+conformance-mpi: $(READY)
+	@$(BIN)/python -m tests.mpi.conformance
 
 ## make bench        side by side with others, as ratios; BENCH="node ask --repeats 10" for a part
 bench: $(READY)

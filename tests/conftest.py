@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, get_args
 import pytest
 from hypothesis import settings
 
-from tests.beds.beds import SESSION_VARIABLE, Bed, Name, OarBed, SgeBed, SlurmBed, SshBed
+from tests.beds.beds import SESSION_VARIABLE, Bed, MPIBed, Name, OarBed, SgeBed, SlurmBed, SshBed
 from tests.beds.session import Beds, end_leftovers
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class OtherUser(Protocol):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="also run what takes minutes")
+    texts = "how many texts each batch system's scripts are tried with"
+    parser.addoption("--texts", type=int, default=2000, help=texts)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -104,6 +106,12 @@ def _bed(config: pytest.Config, name: Name, kind: type[_Kind]) -> _Kind:
 def data(pytestconfig: pytest.Config) -> Bed:
     """The data set of the examples, on this machine's disk."""
     return _bed(pytestconfig, "data", Bed)
+
+
+@pytest.fixture(scope="session")
+def mpi(pytestconfig: pytest.Config) -> MPIBed:
+    """OpenMPI and MPICH on this machine."""
+    return _bed(pytestconfig, "mpi", MPIBed)
 
 
 @pytest.fixture(scope="session")

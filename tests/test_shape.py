@@ -43,12 +43,17 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("positional parameters", "deploy/cluster.py:HPCCluster.__init__"): "a promise to users",
     (
         "positional parameters",
+        "compat/cluster.py:JobQueueCluster.scale",
+    ): "dask-jobqueue's signature",
+    (
+        "positional parameters",
         "deploy/handle.py:ClusterHandle._get_logs",
     ): "distributed's signature",
     (
         "positional parameters",
         "engine/scheduler.py:HPCScheduler.start_http_server",
     ): "distributed's signature",
+    ("print or exit", "mpi.py"): "a keyword of dask-mpi has this name",
     ("big class", "cluster/directory.py:ClusterDirectory"): "one line for each path, in one place",
     ("big class", "batch/system.py:BatchSystem"): "all that a dialect is asked, in one place",
     ("big class", "testing/system.py:FakeSystem"): "one method for each thing that goes wrong",

@@ -22,7 +22,8 @@ USER = "hpcuser"
 SESSION_VARIABLE = "DASK_HPC_TEST_SESSION"
 _IMPOSSIBLE = 77  # what the scripts exit with where they cannot work at all
 
-Name = Literal["data", "slurm", "slurm_net", "oar", "sge", "sshd"]
+Flavour = Literal["openmpi", "mpich"]
+Name = Literal["data", "mpi", "slurm", "slurm_net", "oar", "sge", "sshd"]
 
 
 class BedUnavailable(Exception):
@@ -133,6 +134,10 @@ class SlurmBed(Bed):
         """Return every job that has not ended, as id, name, user and state."""
         return tuple(self.run("squeue", "-h", "-o", "%i %j %u %T").stdout.splitlines())
 
+    def cancel(self, *ids: str) -> None:
+        """Cancel anybody's jobs."""
+        self.run("scancel", *ids)
+
     def cancel_submitted(self) -> None:
         """Cancel what this session submitted by `submit`, and nothing of another session."""
         for user in ("root", USER):
@@ -204,6 +209,14 @@ class SgeBed(Bed):
             check=False,
         )
 
+    def jobs(self) -> tuple[str, ...]:
+        """Return every job that has not ended: its id first, then what qstat says of it."""
+        return tuple(self.run("qstat", "-u", "*").stdout.splitlines()[2:])
+
+    def cancel(self, *ids: str) -> None:
+        """Cancel anybody's jobs."""
+        self.run("qdel", *ids)
+
     def variables(self) -> dict[str, str]:
         """Return what tells the commands of Grid Engine which one to talk to; its ports move."""
         lines = self.control("env").splitlines()
@@ -252,6 +265,27 @@ class SshBed(Bed):
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MPIBed(Bed):
+    """OpenMPI and MPICH, with mpi4py or without: how to start tasks on this machine."""
+
+    def argv(self, flavour: Flavour, tasks: int) -> list[str]:
+        """Return the words before a command."""
+        if flavour == "mpich":
+            return ["mpirun.mpich", "-np", str(tasks)]
+        # As root, with more tasks than processors, and none bound to one.
+        options = ("--oversubscribe", "--allow-run-as-root", "--bind-to", "none")
+        return ["mpirun.openmpi", *options, "-np", str(tasks)]
+
+    def variables(self, flavour: Flavour, *, mpi4py: bool) -> dict[str, str]:
+        """Return what the environment must have."""
+        paths = [str(CHECKOUT / "src"), *([str(state() / "mpi" / "site")] if mpi4py else [])]
+        found = {"PYTHONPATH": os.pathsep.join(paths)}
+        if flavour == "mpich":
+            found["LD_LIBRARY_PATH"] = str(state() / "mpi" / "mpich")
+        return found
+
+
 def _session_name() -> str:
     return f"test-{os.environ.get(SESSION_VARIABLE, 'by-hand')[:8]}"
 
@@ -270,6 +304,8 @@ def make(name: Name) -> Bed:
     """Return the handle of a bed, which need not be up yet."""
     if name == "data":
         return Bed(script=SCRIPTS / "data.sh")
+    if name == "mpi":
+        return MPIBed(script=SCRIPTS / "mpi.sh")
     if name == "sshd":
         return SshBed(script=SCRIPTS / "sshd.sh")
     if name == "oar":

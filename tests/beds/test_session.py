@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.beds.beds import CHECKOUT, SESSION_VARIABLE, BedUnavailable, control
-from tests.beds.session import end_leftovers
+from dask_hpc._clock import until_now
+from tests.beds.beds import CHECKOUT, SESSION_VARIABLE, BedUnavailable, SgeBed, control
+from tests.beds.session import _end_jobs, end_leftovers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,15 @@ def test_a_process_that_ends_in_time_is_no_leftover() -> None:
     environ = {**os.environ, SESSION_VARIABLE: session}
     subprocess.run(["setsid", "-f", "sleep", "0.1"], env=environ, check=True)
     assert end_leftovers(session, seconds=5) == []
+
+
+def test_a_job_that_is_left_on_grid_engine_is_found_and_ended(sge: SgeBed) -> None:
+    before = sge.jobs()
+    done = sge.run("qsub", "-terse", "-N", "left", "-o", "/dev/null", stdin="sleep 997533\n")
+    (said,) = _end_jobs(sge, before, 0)
+    assert said.split()[0] == done.stdout.strip()
+    assert " left " in said
+    assert until_now(lambda: sge.jobs() == before, 20)
 
 
 def test_what_cannot_work_here_differs_from_what_failed(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from dask_hpc.errors import ClusterExists, ClusterNotFound, ConfigError, Securit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Only these two may import more than the standard library in a job.
-DASK_AND_USER = ("engine", "boot", "cli", "deploy", "sites", "testing")
+# Only these may import more than the standard library, in a job or on the user's side.
+DASK_AND_USER = ("engine", "boot", "cli", "compat", "deploy", "mpi.py", "sites", "testing")
 
 
 @contextmanager

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dask_hpc._clock import SystemClock
 from dask_hpc._files import write_record
@@ -41,6 +40,19 @@ class Place:
     host: str
 
 
+class Approach(Protocol):
+    """What a worker host needs to know of the way to its scheduler."""
+
+    def say_run(self, worker: object) -> dict[str, str | float]:
+        """Return which run of its job a worker belongs to."""
+
+    async def place(self, security: Security) -> Place:
+        """Return where to work."""
+
+    async def is_followed(self) -> bool:
+        """Whether the scheduler that was found is gone, and another one follows it."""
+
+
 class Arrival:
     """The search of a job's host for the scheduler of its cluster."""
 
@@ -52,7 +64,11 @@ class Arrival:
         self._sign = unreachable_of(self._directory.jobs, assignment.slot)
         self._clock = SystemClock()
         self._found: ClusterRecord | None = None
-        self.say_run = functools.partial(_say_run, job=assignment.job, began=assignment.began)
+        self._began = assignment.began
+
+    def say_run(self, worker: object) -> dict[str, str | float]:  # noqa: ARG002 - distributed calls it so
+        """Return which run of its job a worker belongs to."""
+        return {"job": self._job, "began": self._began}
 
     async def is_followed(self) -> bool:
         """Whether the scheduler that was found is gone, and another one follows it."""
@@ -137,11 +153,6 @@ class Arrival:
             tried=tried,
             hint=network.advice(record.interfaces, here, tried=[one.address for one in tried]),
         )
-
-
-def _say_run(worker: object, *, job: str, began: float) -> dict[str, str | float]:  # noqa: ARG001 - distributed calls it so
-    """Return which run of its job a worker belongs to."""
-    return {"job": job, "began": began}
 
 
 def _addresses(record: ClusterRecord) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from distributed import Security
 
-    from dask_hpc.boot.arrival import Arrival, Place
+    from dask_hpc.boot.arrival import Approach, Place
     from dask_hpc.boot.forked import ForkedWorker
     from dask_hpc.cluster.slot import Slot
     from dask_hpc.cluster.spec import ClusterSpec
@@ -50,11 +50,18 @@ class Post:
     spec: ClusterSpec
     slot: Slot
     first: int
-    arrival: Arrival
+    arrival: Approach
     security: Security
     scratch: Path
     memory_limit: int
     drain_at: float | None
+
+    def name_of(self, index: int) -> str:
+        """Return the name of a worker of this node; that of a worker job says which job it is."""
+        number = self.first + index
+        if self.spec.is_one_job:
+            return f"{self.spec.name}-{number}"
+        return worker_name(self.slot, number)
 
 
 class Supervisor:
@@ -128,7 +135,7 @@ class Supervisor:
             functools.partial(self._fork, control=self._control) if self._control else None,
             place.scheduler,
             worker_class=QuietWorker,
-            name=worker_name(self._post.slot, self._post.first + index),
+            name=self._post.name_of(index),
             nthreads=spec.threads,
             memory_limit=self._post.memory_limit,
             resources=spec.offers,

@@ -59,7 +59,7 @@ def run(assignment: Assignment) -> int:
     try:
         trace.unlink(missing_ok=True)  # of a host that was killed
         trace.symlink_to(post.scratch)
-        return _run_workers(post)
+        return run_workers(post)
     except HPCError as error:
         return _fail(error)
     finally:
@@ -70,19 +70,22 @@ def run(assignment: Assignment) -> int:
 def _prepare(assignment: Assignment) -> Post:
     directory = assignment.directory
     spec = read_spec(directory).of(assignment.pool)
+    first = assignment.node * spec.processes
+    if spec.is_one_job and assignment.node == 0:
+        spec = spec.beside_scheduler()
     read_cluster(directory)  # what is missing is said before anything takes time
     security = cluster_security(directory.tls, secure=spec.secure)
     if spec.interface:
         network.named(network.look(), spec.interface)
     make_ready_for_thousands()
-    _warm_up()
+    warm_up()
     if not spec.spill:
         dask.config.set(_WITHOUT_SPILLING)
     memory_limit = _memory_limit(spec)
     return Post(
         spec=spec,
         slot=assignment.slot,
-        first=assignment.node * spec.processes,
+        first=first,
         arrival=Arrival(spec, assignment),
         security=security,
         scratch=_scratch(spec),
@@ -98,7 +101,8 @@ def _fail(error: HPCError) -> int:
     return 1
 
 
-def _run_workers(post: Post) -> int:
+def run_workers(post: Post) -> int:
+    """Run the workers of a post until they are drained or the scheduler is gone."""
     if has_threads():  # of a BLAS that was told to use several, say
         logger.warning("an import left threads running: workers are spawned, which is slower")
         gc.enable()
@@ -150,7 +154,7 @@ def _memory_limit(spec: ClusterSpec) -> int:
     return allowed // spec.processes
 
 
-def _warm_up() -> None:
+def warm_up() -> None:
     """Do once what every worker would do again: imports, and look-ups on disk."""
     for module in ("tornado.platform.asyncio", "distributed.http.routing"):
         importlib.import_module(module)

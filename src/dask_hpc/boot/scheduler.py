@@ -50,15 +50,22 @@ async def _run(options: argparse.Namespace) -> None:
     scheduler = await start_scheduler(
         read_spec(directory), tag=options.slot.tag, job=options.job, end_time=options.end_time
     )
-    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    for number in DRAIN_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, _tell, told, number)
+    told = listen_for_signals()
     await asyncio.wait(
         {told, asyncio.ensure_future(scheduler.finished())}, return_when=asyncio.FIRST_COMPLETED
     )
     reason = told.result() if told.done() else "it was shut down, or idle for too long"
     await scheduler.close(reason=reason)
-    _bury(directory, scheduler, reason=reason)
+    bury(directory, scheduler, reason=reason)
+
+
+def listen_for_signals() -> asyncio.Future[str]:
+    """Return what will say that this process was told to end, and how."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[str] = loop.create_future()
+    for number in DRAIN_SIGNALS:
+        loop.add_signal_handler(number, _tell, told, number)
+    return told
 
 
 def _tell(told: asyncio.Future[str], number: signal.Signals) -> None:
@@ -66,7 +73,7 @@ def _tell(told: asyncio.Future[str], number: signal.Signals) -> None:
         told.set_result(f"its job got signal {number.name}")
 
 
-def _bury(directory: ClusterDirectory, scheduler: HPCScheduler, *, reason: str) -> None:
+def bury(directory: ClusterDirectory, scheduler: HPCScheduler, *, reason: str) -> None:
     """Say that the cluster ended, unless somebody removed it meanwhile; keep no secret."""
     remove_tree(directory.tls)
     try:

@@ -21,12 +21,17 @@ COMMANDS = {
     "queues": "queues with limits, free nodes, whether a job could start now",
     "site": "profiles of sites: detect, list, show",
     "up": "start a cluster in a job of its own",
+    "run": "run a script in one job with a scheduler and workers",
     "ls": "clusters: site, state, workers, time left",
     "status": "one cluster in full, with its jobs",
     "scale": "change the size of a cluster, or the bounds of an adaptive one",
     "why": "the last decisions about a cluster, with their reasons",
     "logs": "logs of scheduler, controller and workers",
     "down": "end clusters: jobs, processes, secrets",
+    "jobqueue": "what was written for dask-jobqueue: what would differ",
+    "mpi": "a cluster of the tasks of mpirun or srun, as dask-mpi",
+    "scheduler": "a scheduler for job scripts of your own",
+    "worker": "the workers of a node, for job scripts of your own",
 }
 
 

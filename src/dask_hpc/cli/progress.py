@@ -28,7 +28,7 @@ async def follow_scheduler(
     """Wait for the scheduler, saying where its job is; return the record with its address."""
     with output.waiting("waiting for the scheduler") as line:
         record = await wait_for_scheduler(
-            spec, submitted, progress=lambda progress: line.update(_words(progress))
+            spec, submitted, progress=lambda progress: line.update(in_words(progress))
         )
     output.note(f"scheduler at {record.address}")
     return record
@@ -55,7 +55,8 @@ async def follow_workers(output: Output, spec: ClusterSpec) -> Report:
     return report
 
 
-def _words(progress: StartProgress) -> str:
+def in_words(progress: StartProgress) -> str:
+    """Return where a scheduler's job is, and why it waits."""
     if progress.has_begun:
         return f"job {progress.job} runs, its scheduler is starting"
     status = progress.status

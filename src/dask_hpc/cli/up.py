@@ -45,6 +45,7 @@ class _Wish:
     name: str | None
     layer: Layer
     size: SizeWish
+    is_one_job: bool = False
 
 
 @click.command()
@@ -59,6 +60,7 @@ class _Wish:
 @click.option(
     "--insecure", is_flag=True, help="no encryption: whoever reaches a port can run code as you"
 )
+@click.option("--one-job", is_flag=True, help="scheduler and workers in one job of --nodes nodes")
 @click.option("--dry-run", is_flag=True, help="print the job scripts and submit nothing")
 @click.option("--detach", is_flag=True, help="submit and come back at once")
 @resource_options
@@ -87,7 +89,18 @@ def _read(options: Mapping[str, Any]) -> _Wish:
     }
     layer = from_options(said).over(options["resources"])
     size = wish_of(workers=options["workers"], jobs=options["jobs"], adapt=options["adapt"])
-    return _Wish(site=site or also_site, name=options["name"], layer=layer, size=size)
+    if options["one_job"] and any(options[key] for key in ("workers", "jobs", "adapt")):
+        raise ConfigError(
+            "--one-job brings the workers of its own nodes",
+            hint="leave out --workers, --jobs and --adapt; dask-hpc scale adds worker jobs later",
+        )
+    return _Wish(
+        site=site or also_site,
+        name=options["name"],
+        layer=layer,
+        size=size,
+        is_one_job=options["one_job"],
+    )
 
 
 async def _spec(output: Output, wish: _Wish) -> ClusterSpec:
@@ -98,6 +111,8 @@ async def _spec(output: Output, wish: _Wish) -> ClusterSpec:
         home=Home.JOB,
         tell=lambda site: output.note(f"site {site.name}: {site.reason}"),
     )
+    if wish.is_one_job:
+        return spec.as_one_job()
     least, most = wish.size.jobs(spec)
     return replace(spec, first_jobs=least, first_maximum=most)
 
@@ -107,6 +122,8 @@ async def _show_scripts(output: Output, wish: _Wish) -> None:
     system = queue_of(spec).system
     count = max(1, spec.first_jobs)
     output.write(system.script(scheduler_job(spec, system.variables, tag=new_tag(spec.name))))
+    if spec.is_one_job:
+        return
     output.write(system.script(worker_job(spec, system.variables, tag=new_tag(spec.name)), count))
 
 

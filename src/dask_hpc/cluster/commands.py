@@ -10,6 +10,7 @@ from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.spec import DEFAULT_POOL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dask_hpc.batch.model import Resources, Tag
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 # Must be set before Python starts: one hash seed for all workers, memory given back to the
 # system, and one thread each for libraries that would take the whole node.
 # https://docs.dask.org/en/stable/configuration.html (distributed.nanny.pre-spawn-environ)
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PYTHONHASHSEED": "6640",
     "MALLOC_TRIM_THRESHOLD_": "65536",
     "OMP_NUM_THREADS": "1",
@@ -39,7 +40,7 @@ def worker_job(
 
 def scheduler_job(spec: ClusterSpec, variables: JobVariables, *, tag: Tag) -> JobSpec:
     """Return the job in which the scheduler and its controller live."""
-    program = ("dask_hpc.boot.keeper",)
+    program = ("dask_hpc.boot.allocation",) if spec.is_one_job else ("dask_hpc.boot.keeper",)
     return _job(spec, variables, tag=tag, program=program, resources=spec.scheduler)
 
 
@@ -52,6 +53,17 @@ def _launch(spec: ClusterSpec, resources: Resources, *, scripts: Path) -> tuple[
     return (spec.python, "-m", "dask_hpc.launch.supervise", *words, "--")
 
 
+def host_argv(spec: ClusterSpec, words: Sequence[str], *, python: str) -> tuple[str, ...]:
+    """Return what runs a worker host on every node of the job that this is a process of.
+
+    ``words`` are what the script of the job said of it.
+    """
+    directory = ClusterDirectory(spec.directory)
+    own = (python, "-m", "dask_hpc.boot.workers", "--directory", str(directory.path), *words)
+    launch = _launch(spec, spec.scheduler, scripts=directory.jobs)
+    return (*launch, *own)
+
+
 def _job(
     spec: ClusterSpec,
     variables: JobVariables,
@@ -62,10 +74,12 @@ def _job(
 ) -> JobSpec:
     directory = ClusterDirectory(spec.directory)
     argv = (*spec.wrapper, spec.python, "-m", *program, "--directory", str(directory.path))
+    # The program of a cluster that is one job starts its worker hosts itself.
+    launch = () if spec.is_one_job else _launch(spec, resources, scripts=directory.jobs)
     runs = Program(
-        argv=(*_launch(spec, resources, scripts=directory.jobs), *argv),
+        argv=(*launch, *argv),
         prologue=spec.prologue,
-        environment=_ENVIRONMENT,
+        environment=ENVIRONMENT,
         python_path=directory.code,
     )
     body = job_body(runs, variables, tag=tag, records=directory.jobs, walltime=resources.walltime)
@@ -75,4 +89,5 @@ def _job(
         body=body,
         log=str(directory.logs / f"{tag}.{{index}}.log"),
         comment=f"dask-hpc {spec.name}",
+        outlives_nodes=spec.is_one_job and resources.nodes > 1,
     )

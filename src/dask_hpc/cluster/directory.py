@@ -59,6 +59,11 @@ class ClusterDirectory:
         return self.path / "lib"
 
     @property
+    def plan(self) -> Path:
+        """What a cluster that is one job runs, if it is there for a script."""
+        return self.path / "plan.json"
+
+    @property
     def dashboard(self) -> Path:
         """The dashboard's socket."""
         return self.path / "dashboard.sock"
@@ -71,6 +76,10 @@ class ClusterDirectory:
     def scratch_of(self, slot: object, node: int = 0) -> Path:
         """Where a job says which directory on a node it spills to, until it has removed that."""
         return self.jobs / f"{slot}-{node}.scratch"
+
+    def cluster_log_of(self, slot: object) -> Path:
+        """What the scheduler and the workers of a cluster that is one job print."""
+        return self.logs / f"{slot}.cluster.log"
 
     def create(self) -> None:
         """Make the directory with all its rooms.

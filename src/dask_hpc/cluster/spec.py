@@ -58,6 +58,7 @@ class ClusterSpec:
     ``wrapper`` the words that run it in a container;
     ``first_jobs`` are wanted from the start, and with ``first_maximum`` the cluster adapts;
     ``loopback`` is for jobs on this very machine: nothing listens to the network;
+    ``is_one_job`` means that the scheduler's job has a worker host on each of its nodes;
     ``launcher`` starts programs on the nodes of a job that has several;
     ``facts`` are the properties of the batch system that its dialect needs; ``idle_timeout``
     of ``None`` means for ever; ``client_lease`` of 0 means that what a dropped client wanted is
@@ -86,6 +87,7 @@ class ClusterSpec:
     scheduler_interface: str | None = None
     contact_address: str | None = None
     launcher: str = "ssh"
+    is_one_job: bool = False
     ports: str | None = None
     local_directory: str | None = None
     spill: bool = True
@@ -99,6 +101,29 @@ class ClusterSpec:
     client_lease: float = 900.0
     submit_from: SubmitFrom = SubmitFrom.NODE
     scheduler_file: Path | None = None
+
+    def as_one_job(self) -> ClusterSpec:
+        """Return this cluster as a single job that brings the scheduler and all its workers."""
+        return replace(self, is_one_job=True, home=Home.JOB, scheduler=self.worker, first_jobs=0)
+
+    def beside_scheduler(self) -> ClusterSpec:
+        """Return what workers have of a node on which a scheduler and a script are, too.
+
+        One of several processes stays away; of one alone, a core and a quarter of the memory.
+        """
+        worker, left = self.worker, self.processes - 1
+        if left:
+            share = replace(worker, cores=self.threads * left, memory=self.memory_limit * left)
+            return replace(self, processes=left, worker=share)
+        share = replace(worker, cores=max(1, worker.cores - 1), memory=worker.memory * 3 // 4)
+        return replace(self, worker=share)
+
+    @property
+    def own_workers(self) -> int:
+        """Worker processes in the scheduler's own job."""
+        if not self.is_one_job:
+            return 0
+        return self.beside_scheduler().processes + self.processes * (self.scheduler.nodes - 1)
 
     @property
     def has_agent(self) -> bool:

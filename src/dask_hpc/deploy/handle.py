@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from dask_hpc.cluster.record import ClusterRecord
     from dask_hpc.cluster.spec import ClusterSpec
+    from dask_hpc.controller.report import Report
     from dask_hpc.engine.lease_client import HPCClient
     from dask_hpc.engine.scheduler import HPCScheduler
 
@@ -114,12 +115,16 @@ class ClusterHandle(Cluster):
         # A notebook is no place for what a scheduler tells its log.
         self._quiet.enter_context(silence_logging_cmgr(logging.WARNING))
         try:
-            self._scheduler = await start_scheduler(spec)
+            self._scheduler = await self._start_scheduler(spec)
         except BaseException:
             self._quiet.close()
             directory.remove()
             raise
         return read_cluster(directory)
+
+    async def _start_scheduler(self, spec: ClusterSpec) -> HPCScheduler:
+        """Start the scheduler of a cluster whose directory is prepared, in this process."""
+        return await start_scheduler(spec)
 
     @property
     def spec(self) -> ClusterSpec:
@@ -209,16 +214,21 @@ class ClusterHandle(Cluster):
         while True:
             report = await self._controller.report()
             self._tell(progress_words(report, n_workers, now=clock.time()))
-            if report.workers >= n_workers:
+            here = self._count(report)
+            if here >= n_workers:
                 return
             check_hope(report)
             if deadline is not None and clock.monotonic() >= deadline:
                 raise StartTimeout(
-                    f"{report.workers} of {n_workers} workers after {seconds:.0f} s",
+                    f"{here} of {n_workers} workers after {seconds:.0f} s",
                     hint=f"waits for {report.waits_for or 'nothing'}",
                 )
             await clock.sleep(pause)
             pause = min(_LAST_LOOK, pause * 1.5)
+
+    def _count(self, report: Report) -> int:
+        # The controller knows worker jobs, and not the workers beside the scheduler in its own.
+        return len(self.scheduler_info["workers"]) if self.spec.is_one_job else report.workers
 
     async def _get_logs(
         self,

@@ -71,7 +71,11 @@ async def submit_scheduler(spec: ClusterSpec) -> ClusterRecord:
     LaunchError
         If the agent that its controller needs did not start. The job goes on.
     """
-    directory = prepare(spec)
+    return await submit_prepared(spec, prepare(spec))
+
+
+async def submit_prepared(spec: ClusterSpec, directory: ClusterDirectory) -> ClusterRecord:
+    """Submit the job of a scheduler whose directory is ready; see `submit_scheduler`."""
     record = ClusterRecord(
         name=spec.name,
         site=spec.site,

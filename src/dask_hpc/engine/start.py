@@ -67,6 +67,8 @@ async def start_scheduler(
     tag: Tag = Tag(""),
     job: JobId = JobId(""),
     end_time: float | None = None,
+    queue: Queue | None = None,
+    port: int | None = None,
 ) -> HPCScheduler:
     """Return the running scheduler of a cluster, after its record was written.
 
@@ -78,6 +80,10 @@ async def start_scheduler(
         The job that this runs in; empty outside of one.
     end_time
         When that job ends, in seconds since the epoch.
+    queue
+        Where worker jobs are submitted. Default: as the spec says.
+    port
+        The port to listen at if it is free. Default: any, or one of the spec's.
 
     Raises
     ------
@@ -91,7 +97,7 @@ async def start_scheduler(
     raise_open_file_limit()
     directory = ClusterDirectory(spec.directory)
     ears = await choose_ears(spec)
-    queue = controller_queue(spec)
+    queue = queue or controller_queue(spec)
 
     def make(port: int) -> HPCScheduler:
         scheduler = _scheduler(spec, directory, hosts=ears.hosts, port=port)
@@ -99,10 +105,9 @@ async def start_scheduler(
         return scheduler
 
     before = _before(directory)
-    first = parse_host_port(before.address.rpartition("/")[2])[1] if before else None
+    first = parse_host_port(before.address.rpartition("/")[2])[1] if before else port
     scheduler: HPCScheduler = await start_at_free_port(make, spec.ports, first=first)
-    created = before.created if before else SystemClock().time()
-    record = _record(spec, tag=tag, job=job, end_time=end_time, created=created)
+    record = _record(spec, tag=tag, job=job, end_time=end_time, before=before)
     write_cluster(directory, with_addresses(record, scheduler, ears=ears))
     write_scheduler_file(spec, scheduler, nonce=record.nonce)
     return scheduler
@@ -117,14 +122,14 @@ def _before(directory: ClusterDirectory) -> ClusterRecord | None:
 
 
 def _record(
-    spec: ClusterSpec, *, tag: Tag, job: JobId, end_time: float | None, created: float
+    spec: ClusterSpec, *, tag: Tag, job: JobId, end_time: float | None, before: ClusterRecord | None
 ) -> ClusterRecord:
     return ClusterRecord(
         name=spec.name,
         site=spec.site,
         home=spec.home,
         state=ClusterState.RUNNING,
-        created=created,
+        created=before.created if before else SystemClock().time(),
         tag=tag,
         job=job,
         nonce=secrets.token_hex(8),

@@ -67,7 +67,7 @@ def _srun(nodes: Nodes, script: Path) -> tuple[Command, ...]:
     options = (
         # Steps share the nodes; those of a node that fails do not end the others.
         "--overlap", f"--nodes={count}", f"--ntasks={count}", "--ntasks-per-node=1",
-        "--kill-on-bad-exit=0", "--wait=0",
+        "--kill-on-bad-exit=0", "--wait=0", "--no-kill",
         # From 22.05 to 23.02 srun did not take it from the job.
         f"--cpus-per-task={nodes.cores}",
         "--cpu-bind=none", "--mpi=none", "--export=ALL", "--unbuffered",

@@ -1,0 +1,395 @@
+"""A cluster of the tasks of one launch: each has its role, and all of them end together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dask
+from distributed import default_client
+from distributed.core import rpc
+
+from dask_hpc import _envvars
+from dask_hpc._clock import SystemClock
+from dask_hpc._files import from_json, make_private_directory, remove_tree
+from dask_hpc.boot.meeting import FAREWELL, FIRST
+from dask_hpc.boot.orders import Told, listen, orphaned
+from dask_hpc.boot.servers import Wishes, beside, spec_of, start_scheduler, start_worker
+from dask_hpc.boot.whereabouts import Whereabouts, find_by_file, is_alive
+from dask_hpc.cluster.storage import make_scratch
+from dask_hpc.engine.schedulerfile import remove_scheduler_file, write_scheduler_file
+from dask_hpc.errors import ConfigError, HPCError, LaunchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from distributed import Nanny, Security, Worker
+
+    from dask_hpc.boot.meeting import Meeting
+    from dask_hpc.boot.roles import Layout, Role
+    from dask_hpc.cluster.spec import ClusterSpec
+    from dask_hpc.engine.scheduler import HPCScheduler
+
+logger = logging.getLogger("distributed.boot")
+
+_START = 120.0  # seconds for the scheduler to start, where it is looked for in files
+_ENDING = 10.0  # seconds for it to end
+_CUT_OFF = 3  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """What the task of the scheduler tells all others: where it is, or why it is not."""
+
+    place: Whereabouts | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one task has to do in a cluster. ``certify`` makes certificates in a directory."""
+
+    layout: Layout
+    wishes: Wishes
+    meeting: Meeting
+    certify: Callable[[Path], object]
+    address: str | None = None
+    role: Role = field(init=False)
+
+    def __post_init__(self) -> None:
+        ranks = self.meeting.ranks
+        role = self.layout.role_of(ranks.rank, size=ranks.size)
+        object.__setattr__(self, "role", role)
+
+
+# the parts ---------------------------------------------------------------------------------------
+
+
+def play(part: Part, client: Callable[[], object] | None = None) -> None:
+    """Do what this task has to do, until the cluster ends.
+
+    Parameters
+    ----------
+    part
+        The part of this task.
+    client
+        What the task that is the client calls; its end is that of the cluster. All tasks know
+        whether there is one.
+
+    Raises
+    ------
+    SystemExit
+        With code 1 in every task if the client, whose traceback is printed once, or the start of
+        the scheduler failed; with that of a signal that came before the client had ended.
+    """
+    patience = FAREWELL
+    try:
+        failure = _play(part, client)
+        if client is not None and part.layout.client_rank is not None:
+            _agree_on_end(part, failure)
+        if failure is not None:
+            raise failure if isinstance(failure, SystemExit) else SystemExit(1)
+    except Told:
+        patience = 0.0  # whoever sent the signal kills in a second
+        raise
+    finally:
+        part.meeting.leave(last=part.role.scheduler, patience=patience)
+
+
+def _play(part: Part, client: Callable[[], object] | None) -> BaseException | None:
+    own = client if part.role.client else None
+    if part.role.scheduler:
+        return asyncio.run(_direct(part, own))
+    place = find_scheduler(part)
+    dask.config.set(place.settings())
+    if part.role.worker:
+        try:
+            return asyncio.run(_work(part, place, client=own))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others must end, too
+            _complain(error)
+            end(place.address, place.security)
+            part.meeting.abort(1)
+            raise SystemExit(1) from None
+    failure = _outcome(own) if own else None
+    end(place.address, place.security)
+    return failure
+
+
+def _agree_on_end(part: Part, failure: BaseException | None) -> None:
+    if part.role.client:
+        part.meeting.tell("end", "failed" if failure else "done")
+        return
+    words = part.meeting.hear("end", of=part.layout.client_rank or 0, accept=bool, seconds=_ENDING)
+    if words != "done":
+        raise SystemExit(1)  # the client says why
+
+
+def find_scheduler(part: Part) -> Whereabouts:
+    """Return where the scheduler is, as its task says; or as was given, if no task is one.
+
+    Raises
+    ------
+    SystemExit
+        If it could not start; it says why itself.
+    ClusterError
+        If nobody answers where it should be.
+    """
+    rank = part.layout.scheduler_rank
+    if rank is None:
+        return asyncio.run(_find_given(part))
+    words = part.meeting.hear(FIRST, of=rank, accept=_is_new, seconds=_START)
+    place = _read(words).place
+    if place is None:
+        raise SystemExit(1)
+    return place
+
+
+async def _find_given(part: Part) -> Whereabouts:
+    wishes = part.wishes
+    if part.address is None and wishes.scheduler_file is None:
+        raise ConfigError(
+            "nothing says where the scheduler is",
+            hint="give a scheduler file, or an address; or let one task be the scheduler",
+        )
+    if wishes.scheduler_file is None:
+        return Whereabouts(address=part.address or "")
+    return await find_by_file(wishes.scheduler_file, seconds=wishes.death_timeout)
+
+
+def _read(words: str) -> Announcement:
+    announcement: Announcement = from_json(json.loads(words), Announcement)
+    return announcement
+
+
+def _is_new(words: str) -> bool:
+    """Whether an announcement is of a scheduler that answers: a file may be old."""
+    announcement = _read(words)
+    return announcement.place is None or is_alive(announcement.place)
+
+
+def end(address: str, security: Security) -> None:
+    """Have a scheduler end, and all workers with it; close the clients of this process first."""
+    with suppress(ValueError):
+        while True:
+            default_client().close(timeout=2)
+    asyncio.run(_end(address, security))
+
+
+async def _end(address: str, security: Security) -> None:
+    with suppress(OSError, asyncio.TimeoutError):
+        async with rpc(
+            address, connection_args=security.get_connection_args("client")
+        ) as scheduler:
+            await asyncio.wait_for(scheduler.terminate(), _ENDING)
+
+
+# servers -----------------------------------------------------------------------------------------
+
+
+async def _direct(part: Part, client: Callable[[], object] | None) -> BaseException | None:
+    """Run the scheduler, and in the same task what else it has to do."""
+    room = _room(part)
+    nonce = secrets.token_hex(8)
+    spec = spec_of(part.wishes, room)
+    try:
+        scheduler = await _started(part, spec, nonce=nonce)
+        try:
+            place = _place(spec, scheduler)
+            _announce(part, Announcement(place=place))
+            dask.config.set(place.settings())
+            return await _direct_others(part, scheduler, client=client, place=place)
+        except Told:
+            _remove(spec, nonce=nonce)  # before all else: a second later comes SIGKILL, often
+            part.meeting.leave(last=True, patience=0.0)
+            raise
+        finally:
+            await scheduler.close(reason="the run has ended")
+    finally:
+        _remove(spec, nonce=nonce)
+
+
+def _remove(spec: ClusterSpec, *, nonce: str) -> None:
+    remove_tree(spec.directory / "tls")
+    remove_scheduler_file(spec.scheduler_file, nonce=nonce)
+    remove_tree(spec.directory)
+
+
+def _place(spec: ClusterSpec, scheduler: HPCScheduler) -> Whereabouts:
+    return Whereabouts(
+        address=str(scheduler.contact_address or scheduler.address),
+        tls=str(spec.directory / "tls") if spec.secure else "",
+    )
+
+
+def _announce(part: Part, announcement: Announcement) -> None:
+    part.meeting.tell(FIRST, json.dumps(asdict(announcement)))
+
+
+async def _started(part: Part, spec: ClusterSpec, *, nonce: str) -> HPCScheduler:
+    try:
+        if spec.secure:
+            part.certify(spec.directory / "tls")
+        scheduler = await start_scheduler(spec, part.wishes)
+    except Exception as error:  # noqa: BLE001 - likewise
+        _complain(error)
+        _announce(part, Announcement(error=str(error)))
+        raise SystemExit(1) from None
+    write_scheduler_file(spec, scheduler, nonce=nonce)
+    return scheduler
+
+
+async def _direct_others(
+    part: Part,
+    scheduler: HPCScheduler,
+    *,
+    client: Callable[[], object] | None,
+    place: Whereabouts,
+) -> BaseException | None:
+    if part.role.worker:
+        return await _work(part, place, client=client, scheduler=scheduler)
+    return await _until_ended(scheduler.finished(), client, place=place, told=listen())
+
+
+def _room(part: Part) -> Path:
+    """Return a private directory for the certificates, which all tasks see, and the dashboard."""
+    wishes = part.wishes
+    if wishes.scheduler_file:
+        return make_private_directory(beside(wishes.scheduler_file))
+    if not wishes.secure:
+        return Path(tempfile.mkdtemp(prefix="dask-hpc-"))
+    word = part.meeting.ranks.launch or secrets.token_hex(8)
+    room = _envvars.home() / "mpi" / f"{word}-{secrets.token_hex(4)}"
+    return make_private_directory(room)
+
+
+async def _work(
+    part: Part,
+    place: Whereabouts,
+    *,
+    client: Callable[[], object] | None,
+    scheduler: HPCScheduler | None = None,
+) -> BaseException | None:
+    """Run a worker, and in the same task the client if that is its part."""
+    told = listen()  # already now: the start takes a while
+    scratch = _scratch(part.wishes)
+    try:
+        with _without_script():
+            worker = await _started_worker(part, place, scratch=scratch, told=told)
+            try:
+                ending = (scheduler or worker).finished()
+                failure = await _until_ended(ending, client, place=place, told=told)
+            finally:
+                await worker.close(timeout=2, reason="the run has ended")
+                await SystemClock().sleep(0)  # whoever else closes it sees that it has
+        _check(worker)
+        return failure
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+async def _started_worker(
+    part: Part, place: Whereabouts, *, scratch: Path, told: asyncio.Future[int]
+) -> Worker | Nanny:
+    starting = asyncio.ensure_future(
+        start_worker(
+            part.wishes,
+            place.address,
+            security=place.security,
+            ranks=part.meeting.ranks,
+            scratch=scratch,
+        )
+    )
+    ends: set[asyncio.Future[Any]] = {starting, told}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        return starting.result()
+    # A start that is cut off may wait for ever, in distributed, for a scheduler that has gone.
+    signal.alarm(_CUT_OFF)
+    starting.cancel()
+    raise Told(128 + told.result())
+
+
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """Let no process that a nanny starts run the user's script, which would begin a second run."""
+    main = sys.modules["__main__"]
+    before = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
+    main.__spec__ = None
+    if "__file__" in before:
+        del main.__file__
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(main, name, value)
+
+
+def _scratch(wishes: Wishes) -> Path:
+    wanted = wishes.local_directory
+    return make_scratch(str(Path(wanted).absolute()) if wanted else None, spills=True).path
+
+
+def _check(worker: Worker | Nanny) -> None:
+    if getattr(worker, "gave_up", False):
+        raise LaunchError(f"worker {worker.name} kept crashing", hint="see what it said before")
+
+
+async def _until_ended(
+    finished: Any,
+    client: Callable[[], object] | None,
+    *,
+    place: Whereabouts,
+    told: asyncio.Future[int],
+) -> BaseException | None:
+    """Wait for the end: of the server, of the client, or because somebody wants it."""
+    gone = asyncio.ensure_future(orphaned())
+    # If the client is in this task, its end is what counts.
+    ending: asyncio.Future[Any] = asyncio.ensure_future(
+        _call(client, place) if client else finished
+    )
+    ends: set[asyncio.Future[Any]] = {told, gone, ending}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    if ending.done():
+        return ending.result() if client else None
+    ending.cancel()
+    raise Told(128 + told.result() if told.done() else 1)
+
+
+async def _call(client: Callable[[], object], place: Whereabouts) -> BaseException | None:
+    """Call the client in a thread, so that the servers of this task go on; then end all."""
+    failure = await asyncio.to_thread(_outcome, client)
+    await asyncio.to_thread(end, place.address, place.security)
+    return failure
+
+
+def _outcome(client: Callable[[], object]) -> BaseException | None:
+    """Call the client; return how it failed, if it did."""
+    try:
+        client()
+    except SystemExit as error:
+        return error if error.code else None
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the others must end, too
+        _complain(error)
+        return error
+    return None
+
+
+def _complain(error: BaseException) -> None:
+    """Say what went wrong, now: whoever launched the tasks may kill this one with the others."""
+    if isinstance(error, HPCError):
+        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
+    else:
+        traceback.print_exception(error)
+    sys.stderr.flush()

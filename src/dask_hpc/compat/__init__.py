@@ -1,0 +1,1 @@
+"""Other tools' names: what was written for them works here."""

@@ -1,0 +1,47 @@
+"""The names of dask-jobqueue: the import is all that changes."""
+
+from __future__ import annotations
+
+from dask_hpc.compat.cluster import JobQueueCluster
+from dask_hpc.compat.clusters import (
+    HTCondorCluster,
+    LocalCluster,
+    LSFCluster,
+    MoabCluster,
+    OARCluster,
+    PBSCluster,
+    SGECluster,
+    SLURMCluster,
+)
+from dask_hpc.compat.job import Job
+from dask_hpc.compat.jobs import (
+    HTCondorJob,
+    LocalJob,
+    LSFJob,
+    MoabJob,
+    OARJob,
+    PBSJob,
+    SGEJob,
+    SLURMJob,
+)
+
+__all__ = [
+    "HTCondorCluster",
+    "HTCondorJob",
+    "Job",
+    "JobQueueCluster",
+    "LSFCluster",
+    "LSFJob",
+    "LocalCluster",
+    "LocalJob",
+    "MoabCluster",
+    "MoabJob",
+    "OARCluster",
+    "OARJob",
+    "PBSCluster",
+    "PBSJob",
+    "SGECluster",
+    "SGEJob",
+    "SLURMCluster",
+    "SLURMJob",
+]

@@ -1,0 +1,205 @@
+"""dask-jobqueue's own tests, from its wheel, against it and against the drop-in: a table.
+
+``python -m tests.compat.conformance [-E SYSTEM]... [--directory DIR]``; without ``-E``, without a
+batch system and with each one that is a bed or has a stand-in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.compat.batch_systems import BEDS, STAND_INS, Absent, batch_system
+from tests.compat.deliberate import DELIBERATE, NOT_OFFERED
+
+SOURCE = Path(__file__).parents[2] / "src"
+VERSION = "0.9.0"
+ENOUGH = 0.95
+NONE = "none"
+_SECONDS = 1800
+
+# Module of dask-jobqueue: what of ours has its names.
+_NAMES = "from dask_hpc.compat.jobqueue import *\n"
+_MODULES = {
+    "__init__": _NAMES + f"from . import config\n__version__ = {VERSION!r}\n",
+    "core": _NAMES,
+    "config": "from dask_hpc.compat.jobqueue_config import reconfigure\nreconfigure()\n",
+    "local": _NAMES,
+    "slurm": _NAMES + "from dask_hpc.compat.headers import slurm_format_bytes_ceil\n",
+    "pbs": _NAMES + "from dask_hpc.compat.headers import pbs_format_bytes_ceil\n",
+    "moab": _NAMES,
+    "sge": _NAMES,
+    "lsf": _NAMES + "from dask_hpc.compat.headers import lsf_format_bytes_ceil, lsf_detect_units\n",
+    "oar": _NAMES + "from dask_hpc.compat.headers import return_last_job_property\n",
+    "htcondor": _NAMES + "from dask_hpc.compat.jobs import quote_arguments, quote_environment\n",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one test went."""
+
+    how: str
+    why: str = ""
+
+
+def fetch(directory: Path) -> Path:
+    """Return a folder with dask-jobqueue alone, from its published wheel."""
+    folder = directory / f"dask-jobqueue-{VERSION}"
+    if not (folder / "dask_jobqueue").is_dir():
+        argv = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+        ]
+        argv += ["--target", str(folder), f"dask-jobqueue=={VERSION}"]
+        subprocess.run(argv, check=True)
+    return folder
+
+
+def theirs(wheel: Path, room: Path) -> None:
+    """Lay out dask-jobqueue itself, with our fixtures beside its tests."""
+    shutil.copytree(wheel / "dask_jobqueue", room / "dask_jobqueue")
+    _add_fixtures(room)
+
+
+def ours(wheel: Path, room: Path) -> None:
+    """Lay out a package of that name which has the drop-in's names, and the same tests."""
+    package = room / "dask_jobqueue"
+    shutil.copytree(wheel / "dask_jobqueue" / "tests", package / "tests")
+    for name, text in _MODULES.items():
+        (package / f"{name}.py").write_text(text, encoding="utf-8")
+    _add_fixtures(room)
+
+
+def _add_fixtures(room: Path) -> None:
+    shutil.copy(
+        Path(__file__).with_name("wheel_conftest.py"),
+        room / "dask_jobqueue" / "tests" / "conftest.py",
+    )
+    (room / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+
+
+def run(room: Path, system: str | None) -> dict[str, Outcome]:
+    """Run the tests of a room; return each one's outcome by its name."""
+    home = room / "home"
+    home.mkdir()
+    environ = {
+        **os.environ,
+        "HOME": str(home),
+        "DASK_HPC_HOME": str(home / "state"),
+        "PYTHONPATH": os.pathsep.join([str(room), str(SOURCE)]),
+    }
+    if system != "slurm":
+        environ["PATH"] = os.pathsep.join([str(_silent_slurm(room)), environ["PATH"]])
+    report = room / "report.xml"
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    argv += [f"--ignore=dask_jobqueue/tests/{name}" for name in NOT_OFFERED]
+    argv += ["-E", system] if system else []
+    with (room / "log").open("w") as log:
+        subprocess.run(
+            [*argv, "dask_jobqueue/tests"],
+            cwd=room,
+            env=environ,
+            stdout=log,
+            stderr=log,
+            timeout=_SECONDS,
+            check=False,
+        )
+    return read(report)
+
+
+def _silent_slurm(room: Path) -> Path:
+    """Return a folder with a sinfo that knows no cores: one module asks it while it is imported."""
+    folder = room / "bin"
+    folder.mkdir()
+    program = folder / "sinfo"
+    program.write_text("#!/bin/sh\necho 'CPUS(A/I/O/T)'\necho 0/0/0/0\n", encoding="utf-8")
+    program.chmod(0o755)
+    return folder
+
+
+def read(report: Path) -> dict[str, Outcome]:
+    """Return the outcomes that a report of pytest tells of."""
+    found: dict[str, Outcome] = {}
+    for case in ET.parse(report).iter("testcase"):
+        name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
+        bad = next((one for one in case if one.tag in ("failure", "error", "skipped")), None)
+        how = "passed" if bad is None else "skipped" if bad.tag == "skipped" else "failed"
+        why = "" if bad is None else (bad.get("message") or "").partition("\n")[0][:100]
+        found[name] = Outcome(how=how, why=why)
+    return found
+
+
+def judged(name: str, them: Outcome, us: Outcome) -> Outcome:
+    """Return what the table says of a test."""
+    plain = name.partition("[")[0]
+    if them.how != "passed":
+        why = f"{them.how} with dask-jobqueue itself: {them.why}"
+        return Outcome(how="deselected", why=why)
+    if plain in DELIBERATE:
+        return Outcome(how="deselected", why=f"deliberate: {DELIBERATE[plain]}")
+    return us
+
+
+def compare(wheel: Path, directory: Path, *, system: str | None) -> dict[str, Outcome]:
+    """Return what the table says of each test, without a batch system or with one."""
+    outcomes = []
+    for lay_out in (theirs, ours):
+        room = Path(tempfile.mkdtemp(prefix=f"{lay_out.__name__}-", dir=directory))
+        lay_out(wheel, room)
+        outcomes.append(run(room, system))
+    them, us = outcomes
+    missing = Outcome(how="failed", why="did not run")
+    return {name: judged(name, one, us.get(name, missing)) for name, one in sorted(them.items())}
+
+
+def show(table: dict[str, Outcome], system: str | None) -> tuple[int, int]:
+    """Print a table; return how many tests passed, of how many that count."""
+    place = f"-E {system}" if system else "no batch system"
+    for name, outcome in table.items():
+        sys.stdout.write(f"{outcome.how:10} {place}: {name}  {outcome.why}\n")
+    counted = [outcome.how for outcome in table.values() if outcome.how != "deselected"]
+    sys.stdout.write(f"{place}: {counted.count('passed')} of {len(counted)} that count pass\n")
+    sys.stdout.flush()
+    return counted.count("passed"), len(counted)
+
+
+def main() -> int:
+    """Print the tables; return whether enough of what passes there passes here."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-E", dest="systems", action="append", choices=(NONE, *BEDS, *STAND_INS))
+    parser.add_argument("--directory", type=Path)
+    options = parser.parse_args()
+    passed = counted = 0
+    with tempfile.TemporaryDirectory(prefix="dask-hpc-") as temporary:
+        directory = options.directory or Path(temporary)
+        wheel = fetch(directory)
+        for name in options.systems or (NONE, *BEDS, *STAND_INS):
+            system = None if name == NONE else name
+            try:
+                with batch_system(system, Path(temporary) / name):
+                    result = show(compare(wheel, directory, system=system), system)
+            except Absent as error:
+                sys.stdout.write(f"skipped    -E {name}: {error}\n")
+                continue
+            passed, counted = passed + result[0], counted + result[1]
+    for name, why in NOT_OFFERED.items():
+        sys.stdout.write(f"deselected {name}  {why}\n")
+    sys.stdout.write(f"{passed} of {counted} that count pass\n")
+    return 0 if counted and passed >= ENOUGH * counted else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,49 @@
+"""Tasks that Slurm starts: no MPI is there, and none is needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.beds.beds import CHECKOUT
+from tests.mpi.launch import PATIENCE, tracebacks
+from tests.mpi.programs import EXECUTE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLE = CHECKOUT / "examples" / "mpi.py"
+
+
+def srun(home: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run Python in four tasks, on two nodes of the bed."""
+    return subprocess.run(
+        ["srun", "-N2", "-n4", "--mpi=none", sys.executable, *map(str, words)],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src"), "DASK_HPC_HOME": str(home)},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@pytest.mark.usefixtures("slurm")
+def test_the_example_runs_in_the_tasks_of_a_step(home: Path) -> None:
+    done = srun(home, EXAMPLE, "--darts", "100000")
+    assert done.returncode == 0, done.stderr
+    assert "pi is about 3.1" in done.stdout
+    assert tracebacks(done.stderr) == 0
+    assert not list((home / "mpi").rglob("*"))
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_function_that_fails_ends_the_step_and_says_why_once(home: Path) -> None:
+    done = srun(home, "-c", EXECUTE, "raise ValueError('on purpose')", "{}")
+    assert done.returncode not in (0, None)
+    assert done.stderr.count("ValueError: on purpose") == 1
+    assert tracebacks(done.stderr) == 1
