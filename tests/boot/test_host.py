@@ -107,15 +107,19 @@ async def test_a_host_that_the_controller_drains_may_be_told_so_too(
 
 async def test_a_drain_waits_for_running_tasks(stage: Stage, tmp_path: Path) -> None:
     host = await stage.host()
-    futures = stage.client.map(
-        tasks.leave_trace,
-        range(2),
-        directory=str(tmp_path),
-        seconds=3,
-        workers=stage.addresses("a"),
-        allow_other_workers=True,
-        pure=False,
-    )
+    # One for each: of two on one worker, the other host might steal one.
+    futures = [
+        stage.client.submit(
+            tasks.leave_trace,
+            number,
+            directory=str(tmp_path),
+            seconds=3,
+            workers=[address],
+            allow_other_workers=True,
+            pure=False,
+        )
+        for number, address in enumerate(stage.addresses("a"))
+    ]
     await eventually(lambda: stage.busy("a") == 2)
     host.process.terminate()
     assert await host.exit_code() == 0, host.said()
