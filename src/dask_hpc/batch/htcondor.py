@@ -37,7 +37,7 @@ from dask_hpc.batch.htcondor_words import (
     plain_waiting,
 )
 from dask_hpc.batch.model import BatchQueue, JobId, JobState, JobStatus, Tag
-from dask_hpc.batch.system import BatchSystem, JobVariables
+from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
     BatchError,
     BatchUnavailable,
@@ -48,7 +48,7 @@ from dask_hpc.errors import (
 from dask_hpc.process.runner import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from dask_hpc.batch.model import JobSpec
     from dask_hpc.process.runner import Result
@@ -73,7 +73,6 @@ _MACHINE_ATTRIBUTES = (
 )
 
 _NAMED_TAGS = 200  # more names make the command line too long: then all jobs are listed
-_CHUNK = 100  # ids in one command
 _IDS = re.compile(r"(\d{1,12})\.(\d{1,9}) - (\d{1,12})\.(\d{1,9})", re.ASCII)
 _USER = re.compile(r'[^\s"\\\\]+')
 
@@ -156,7 +155,7 @@ class HTCondor(BatchSystem):
         """Return condor_history for whole arrays: ended jobs leave the queue at once."""
         clusters = list(dict.fromkeys(job_id.partition(".")[0] for job_id in ids))
         form = ("condor_history", "-json", "-attributes", _JOB_ATTRIBUTES)
-        return tuple(_query(*form, *chunk) for chunk in _chunks(clusters))
+        return tuple(_query(*form, *chunk) for chunk in in_chunks(clusters))
 
     def read_history(self, result: Result) -> Mapping[JobId, JobStatus]:
         """Return what the history knows; a job that it does not know is absent."""
@@ -165,7 +164,7 @@ class HTCondor(BatchSystem):
 
     def cancel_commands(self, ids: Sequence[JobId]) -> tuple[Command, ...]:
         """Return condor_rm with up to 100 ids."""
-        return tuple(_query("condor_rm", *chunk) for chunk in _chunks(ids))
+        return tuple(_query("condor_rm", *chunk) for chunk in in_chunks(ids))
 
     def read_cancel(self, result: Result) -> None:
         """Return if every job is cancelled or was gone.
@@ -212,10 +211,6 @@ class HTCondor(BatchSystem):
 
 def _query(*argv: str) -> Command:
     return Command(argv=argv, env=_ENV, drop=_DROP)
-
-
-def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
 
 
 def _refused(result: Result) -> BatchError:

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 from dask_hpc.batch.model import JobState
-from dask_hpc.errors import LimitReached, SubmitRejected
+from dask_hpc.batch.refusal import refusal
+from dask_hpc.errors import LimitReached
 
 # JobStatus: https://htcondor.readthedocs.io/en/latest/classad-attributes/job-classad-attributes.html
 # 3 is removed, in the queue until its processes have ended. How a job ended that is completed,
@@ -109,30 +110,17 @@ GONE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """How HTCondor refuses a job, and what would help."""
-
-    words: re.Pattern[str]
-    hint: str
-    error: type[SubmitRejected] = SubmitRejected
-
-
-def _refusal(words: str, hint: str, *, error: type[SubmitRejected] = SubmitRejected) -> Refusal:
-    return Refusal(words=re.compile(words), hint=hint, error=error)
-
-
 # The first that fits.
 REFUSALS = (
-    _refusal(r"would exceed MAX_JOBS\w*", "you may not queue more jobs now: ask for fewer, or wait "
+    refusal(r"would exceed MAX_JOBS\w*", "you may not queue more jobs now: ask for fewer, or wait "
              "until some end", error=LimitReached),
-    _refusal(r"Cannot allocate a cluster id", "submit as yourself, not as root"),
-    _refusal(r"unknown host", "condor_status -schedd names the schedds"),
-    _refusal(r"Executable file", "is this a machine where jobs can be submitted"),
-    _refusal(r"Parse error in expression|Failed to parse|on Line \d+", "see the directives of your "
+    refusal(r"Cannot allocate a cluster id", "submit as yourself, not as root"),
+    refusal(r"unknown host", "condor_status -schedd names the schedds"),
+    refusal(r"Executable file", "is this a machine where jobs can be submitted"),
+    refusal(r"Parse error in expression|Failed to parse|on Line \d+", "see the directives of your "
              "settings; dask-hpc up --dry-run prints the description"),
-    _refusal(r"'[^']*' universe", "see the directives of your settings"),
-    _refusal(r"CONDOR_CONFIG", "is this a machine where condor_submit works"),
+    refusal(r"'[^']*' universe", "see the directives of your settings"),
+    refusal(r"CONDOR_CONFIG", "is this a machine where condor_submit works"),
 )  # fmt: skip
 
 OTHERWISE = "see the words of condor_submit; dask-hpc up --dry-run prints the description"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from dask_hpc.batch.directives import checked
 from dask_hpc.batch.model import BatchQueue, JobId, JobState, JobStatus, Tag
-from dask_hpc.batch.system import BatchSystem, JobVariables
+from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
     BatchError,
     BatchUnavailable,
@@ -123,7 +123,7 @@ class Local(BatchSystem):
 
     def history_commands(self, ids: Sequence[JobId]) -> tuple[Command, ...]:
         """Return what asks about jobs of the last day."""
-        return tuple(self._command("history", *chunk) for chunk in _chunks(ids))
+        return tuple(self._command("history", *chunk) for chunk in in_chunks(ids, _CHUNK))
 
     def read_history(self, result: Result) -> Mapping[JobId, JobStatus]:
         """Return the jobs that are still known."""
@@ -131,7 +131,7 @@ class Local(BatchSystem):
 
     def cancel_commands(self, ids: Sequence[JobId]) -> tuple[Command, ...]:
         """Return what cancels these jobs."""
-        return tuple(self._command("cancel", *chunk) for chunk in _chunks(ids))
+        return tuple(self._command("cancel", *chunk) for chunk in in_chunks(ids, _CHUNK))
 
     def read_cancel(self, result: Result) -> None:
         """Return if every job is cancelled or was gone."""
@@ -179,10 +179,6 @@ def _users_directive(line: str) -> str:
             f"directive {line!r} sets {option!r}, but {why}", hint="leave it out of directives"
         )
     return line
-
-
-def _chunks(ids: Sequence[JobId]) -> Iterator[Sequence[JobId]]:
-    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
 
 
 def _refused(result: Result) -> BatchError:

@@ -21,7 +21,7 @@ from dask_hpc.batch.lsf_table import (
 )
 from dask_hpc.batch.lsf_words import GONE, OTHERWISE, REFUSALS, REFUSED
 from dask_hpc.batch.model import JobId
-from dask_hpc.batch.system import BatchSystem, JobVariables
+from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
     BatchError,
     BatchUnavailable,
@@ -192,7 +192,7 @@ class LSF(BatchSystem):
     def history_commands(self, ids: Sequence[JobId]) -> tuple[Command, ...]:
         """Return bhist, which knows what is in the newest log of events."""
         return tuple(
-            _query("bhist", "-l", *chunk) for chunk in _chunks(collapse(ids, longest=_CHUNK))
+            _query("bhist", "-l", *chunk) for chunk in in_chunks(collapse(ids, longest=_CHUNK))
         )
 
     def read_history(self, result: Result) -> Mapping[JobId, JobStatus]:
@@ -206,7 +206,7 @@ class LSF(BatchSystem):
 
     def cancel_commands(self, ids: Sequence[JobId]) -> tuple[Command, ...]:
         """Return bkill, with the elements of an array in one word."""
-        return tuple(_query("bkill", *chunk) for chunk in _chunks(collapse(ids, longest=_CHUNK)))
+        return tuple(_query("bkill", *chunk) for chunk in in_chunks(collapse(ids, longest=_CHUNK)))
 
     def read_cancel(self, result: Result) -> None:
         """Return if every job is cancelled or was gone.
@@ -291,10 +291,6 @@ def _is_gone(text: str) -> bool:
 
 def _query(*argv: str) -> Command:
     return Command(argv=argv, env=_ENV, drop=_DROP)
-
-
-def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
 
 
 def _hours(seconds: float) -> str:

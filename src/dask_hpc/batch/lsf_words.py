@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from dask_hpc.batch.model import JobState
-from dask_hpc.errors import LimitReached, SubmitRejected
+from dask_hpc.batch.refusal import refusal
+from dask_hpc.errors import LimitReached
 
 # The words of bjobs; what EXIT means is told by the tables below.
 EXITED = "EXIT"
@@ -127,18 +129,7 @@ GONE = ("already finished", "No matching job found", "is not found", "Operation 
 NOTHING = re.compile(r"\s*(?:No (?:unfinished |matching |recent )?jobs? found\.?\s*)+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """How LSF refuses a job, and what would help."""
-
-    words: re.Pattern[str]
-    hint: str
-    error: type[SubmitRejected] = SubmitRejected
-
-
-def _refusal(words: str, hint: str, *, error: type[SubmitRejected] = SubmitRejected) -> Refusal:
-    return Refusal(words=re.compile(words, re.IGNORECASE), hint=hint, error=error)
-
+_refusal = partial(refusal, ignores_case=True)
 
 _FEWER = "you may not queue more jobs now: ask for fewer, or wait until some end"
 

@@ -33,7 +33,7 @@ from dask_hpc.batch.oar_words import (
     Ending,
     plain_waiting,
 )
-from dask_hpc.batch.system import BatchSystem, JobVariables
+from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
     BatchError,
     BatchUnavailable,
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 _DROP = (r"OAR_",)
 # Text has times without a zone: they are asked for in one that is known.
 _ENV = {"LC_ALL": "C", "TZ": "UTC"}
-_CHUNK = 100  # ids in one command
 _JOB_ID = re.compile(r"OAR_JOB_ID=(\d{1,18})", re.ASCII)
 _SIGNALS = 128
 _ALIVE = ("Alive", "Absent")  # nodes that OAR has switched off are woken for a job
@@ -170,7 +169,7 @@ class OAR(BatchSystem):
         """Return oarstat for these jobs: OAR forgets none."""
         return tuple(
             self._listing("oarstat", "--full", *(f"--job={job_id}" for job_id in chunk))
-            for chunk in _chunks(ids)
+            for chunk in in_chunks(ids)
         )
 
     # oarstat shows ended jobs as it shows others.
@@ -178,7 +177,7 @@ class OAR(BatchSystem):
 
     def cancel_commands(self, ids: Sequence[JobId]) -> tuple[Command, ...]:
         """Return oardel with up to 100 ids."""
-        return tuple(_query("oardel", *chunk) for chunk in _chunks(ids))
+        return tuple(_query("oardel", *chunk) for chunk in in_chunks(ids))
 
     def read_cancel(self, result: Result) -> None:
         """Return if every job is cancelled or was gone.
@@ -239,10 +238,6 @@ class OAR(BatchSystem):
 
 def _query(*argv: str) -> Command:
     return Command(argv=argv, env=_ENV, drop=_DROP)
-
-
-def _chunks(ids: Sequence[JobId]) -> Iterator[Sequence[JobId]]:
-    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
 
 
 def _refused(result: Result) -> BatchError:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from dask_hpc.batch.model import JobState
-from dask_hpc.errors import LimitReached, SubmitRejected
+from dask_hpc.batch.refusal import refusal
+from dask_hpc.errors import LimitReached
 
 # The states of the table jobs, OAR 2.5. How a job ended that is Terminated or in Error, its exit
 # code or its events say.
@@ -119,18 +121,7 @@ STATEMENT_FAILED = "execute failed"
 GONE = ("This job was already killed", "You are not the right user")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """How OAR refuses a job, and what would help."""
-
-    words: re.Pattern[str]
-    hint: str
-    error: type[SubmitRejected] = SubmitRejected
-
-
-def _refusal(words: str, hint: str, *, error: type[SubmitRejected] = SubmitRejected) -> Refusal:
-    return Refusal(words=re.compile(words, re.IGNORECASE), hint=hint, error=error)
-
+_refusal = partial(refusal, ignores_case=True)
 
 # The first that fits. Sites write admission rules of their own, in words of their own.
 REFUSALS = (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from dask_hpc.batch.model import JobState
-from dask_hpc.errors import LimitReached, SubmitRejected
+from dask_hpc.batch.refusal import refusal
+from dask_hpc.errors import LimitReached
 
 # OpenPBS, man pbs_job_attributes, job_state; Torque's letters are among them. Jobs in ENDED have
 # no state here: how they ended is told by their exit status.
@@ -148,43 +148,30 @@ GONE = (
 FORGOTTEN = ("Unknown Job Id", "Job has finished", "not configured to maintain job history")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """How a job is refused, and what would help."""
-
-    words: re.Pattern[str]
-    hint: str
-    error: type[SubmitRejected] = SubmitRejected
-
-
-def _refusal(words: str, hint: str, *, error: type[SubmitRejected] = SubmitRejected) -> Refusal:
-    return Refusal(words=re.compile(words), hint=hint, error=error)
-
-
 _FEWER = "you may not queue more jobs now: ask for fewer, or wait until some end"
 _QUEUES = "dask-hpc queues shows the queues and their limits"
 
 # The first that fits. OpenPBS, src/lib/Liblog/pbs_messages.c; Torque, src/include/pbs_error_db.h.
 REFUSALS = (
-    _refusal(r"would exceed .*limit on resource", f"ask for less: {_QUEUES}"),
-    _refusal(r"would exceed .*limit|Maximum number of jobs", _FEWER, error=LimitReached),
-    _refusal(r"Array job exceeds|Bad Job Array Request|array size too large",
+    refusal(r"would exceed .*limit on resource", f"ask for less: {_QUEUES}"),
+    refusal(r"would exceed .*limit|Maximum number of jobs", _FEWER, error=LimitReached),
+    refusal(r"Array job exceeds|Bad Job Array Request|array size too large",
              "one array may not hold so many jobs", error=LimitReached),
-    _refusal(r"violates queue and/or server resource limits|exceeds queue resource limits|"
+    refusal(r"violates queue and/or server resource limits|exceeds queue resource limits|"
              r"Resource limit exceeds",
              f"ask for less memory, fewer cores or nodes, or a shorter walltime: {_QUEUES}"),
-    _refusal(r"Unknown queue|No default queue", _QUEUES),
-    _refusal(r"Queue is not enabled|Access to queue is denied|rejected by all possible",
+    refusal(r"Unknown queue|No default queue", _QUEUES),
+    refusal(r"Queue is not enabled|Access to queue is denied|rejected by all possible",
              f"name another queue: {_QUEUES}"),
-    _refusal(r"Invalid Account|[Ii]nvalid account|project", "set account=, or directives"),
-    _refusal(r"Unknown resource", "see the directives of your settings; a site may count gpus "
+    refusal(r"Invalid Account|[Ii]nvalid account|project", "set account=, or directives"),
+    refusal(r"Unknown resource", "see the directives of your settings; a site may count gpus "
              "under another name: then set gpus to 0 and name them in directives"),
-    _refusal(r"Illegal attribute or resource value|cannot be used with|illegal -\w value|"
+    refusal(r"Illegal attribute or resource value|cannot be used with|illegal -\w value|"
              r"directive error|invalid option|usage: ", "see the directives of your settings; "
              "dask-hpc up --dry-run prints the script"),
-    _refusal(r"Bad UID|can not be run as root", "jobs are not taken from this user: "
+    refusal(r"Bad UID|can not be run as root", "jobs are not taken from this user: "
              "root may not submit"),
-    _refusal(r"pbsconf error|pbs_default", "is this a machine where qsub works"),
+    refusal(r"pbsconf error|pbs_default", "is this a machine where qsub works"),
 )  # fmt: skip
 
 OTHERWISE = "see the words of the command; dask-hpc up --dry-run prints the script"

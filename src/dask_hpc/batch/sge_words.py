@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from dask_hpc.batch.model import JobState
-from dask_hpc.errors import LimitReached, SubmitRejected
+from dask_hpc.batch.refusal import refusal
+from dask_hpc.errors import LimitReached
 
 # qstat(1) puts letters together, as in "hqw" and "dr". The first letter of this table that a state
 # holds decides: what was told to go is going, whatever else it does; a hold stops no running job.
@@ -169,38 +169,25 @@ NOT_IN_HISTORY = re.compile(r"job (id|name|number) \S+ not found|no jobs? runnin
 NO_ACCOUNTING = re.compile(r"(accounting\S*: No such file|no such file.*accounting)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """How Grid Engine refuses a job, and what would help."""
-
-    words: re.Pattern[str]
-    hint: str
-    error: type[SubmitRejected] = SubmitRejected
-
-
-def _refusal(words: str, hint: str, *, error: type[SubmitRejected] = SubmitRejected) -> Refusal:
-    return Refusal(words=re.compile(words), hint=hint, error=error)
-
-
 _FEWER = "you may not queue more jobs now: ask for fewer, or wait until some end"
 
 # The first that fits; the last ones are how every refusal is told from a broken answer.
 REFUSALS = (
-    _refusal(r"more than \d+ tasks", "one array may not hold so many jobs", error=LimitReached),
-    _refusal(r"only \d+ jobs are allowed|jobs? limit|too many jobs", _FEWER, error=LimitReached),
-    _refusal(r"unknown queue|[Qq]ueue .* does not exist|no suitable queues",
+    refusal(r"more than \d+ tasks", "one array may not hold so many jobs", error=LimitReached),
+    refusal(r"only \d+ jobs are allowed|jobs? limit|too many jobs", _FEWER, error=LimitReached),
+    refusal(r"unknown queue|[Qq]ueue .* does not exist|no suitable queues",
              "dask-hpc queues shows the queues"),
-    _refusal(r"parallel environment", "qconf -spl lists the parallel environments: the fact pe "
+    refusal(r"parallel environment", "qconf -spl lists the parallel environments: the fact pe "
              "of your site names the one for the cores of one node"),
-    _refusal(r"unknown resource|not a memory value|is not (requestable|a \w+ value)",
+    refusal(r"unknown resource|not a memory value|is not (requestable|a \w+ value)",
              "qconf -sc lists the resources: facts of your site name those of memory and gpus"),
-    _refusal(r"project", "set account= to a project of yours; qconf -sprjl lists them"),
-    _refusal(r"not allowed to submit|access|(user|group) id",
+    refusal(r"project", "set account= to a project of yours; qconf -sprjl lists them"),
+    refusal(r"not allowed to submit|access|(user|group) id",
              "ask the site whether you may submit"),
-    _refusal(r"object ?name|-N option", "give the cluster a name that begins with a letter"),
-    _refusal(r"(invalid|unknown) option|argument", "see the directives of your settings"),
-    _refusal(r"SGE_ROOT|initialize environment", "is this a machine where qsub works"),
-    _refusal(r"Unable to run job: |denied|job rejected|^qsub: |Unable to read script", ""),
+    refusal(r"object ?name|-N option", "give the cluster a name that begins with a letter"),
+    refusal(r"(invalid|unknown) option|argument", "see the directives of your settings"),
+    refusal(r"SGE_ROOT|initialize environment", "is this a machine where qsub works"),
+    refusal(r"Unable to run job: |denied|job rejected|^qsub: |Unable to read script", ""),
 )  # fmt: skip
 
 OTHERWISE = "see the words of qsub; dask-hpc up --dry-run prints the script"

@@ -33,7 +33,7 @@ from dask_hpc.batch.slurm_words import (
     UNAVAILABLE,
     plain_reason,
 )
-from dask_hpc.batch.system import BatchSystem, JobVariables
+from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
     BatchError,
     BatchUnavailable,
@@ -197,7 +197,8 @@ class Slurm(BatchSystem):
         form = ("--allocations", "--parsable2", f"--delimiter={SEPARATOR}")
         fields = f"--format={','.join(_HISTORY_FIELDS)}"
         return tuple(
-            _query("sacct", *form, fields, f"--jobs={','.join(chunk)}") for chunk in _chunks(arrays)
+            _query("sacct", *form, fields, f"--jobs={','.join(chunk)}")
+            for chunk in in_chunks(arrays)
         )
 
     def read_history(self, result: Result) -> Mapping[JobId, JobStatus]:
@@ -226,7 +227,7 @@ class Slurm(BatchSystem):
     def cancel_commands(self, ids: Sequence[JobId]) -> tuple[Command, ...]:
         """Return scancel, with the tasks of an array in one word."""
         together = collapse(ids, longest=_CHUNK)
-        return tuple(_query("scancel", *chunk) for chunk in _chunks(together))
+        return tuple(_query("scancel", *chunk) for chunk in in_chunks(together))
 
     def read_cancel(self, result: Result) -> None:
         """Return if every job is cancelled or was gone.
@@ -260,10 +261,6 @@ class Slurm(BatchSystem):
 
 def _query(*argv: str) -> Command:
     return Command(argv=argv, env=_ENV, drop=_DROP)
-
-
-def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
 
 
 def _options(job: JobSpec, count: int) -> Iterator[tuple[str, str]]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from dask_hpc.batch.model import JobState
-from dask_hpc.errors import LimitReached, SubmitRejected
+from dask_hpc.batch.refusal import refusal
+from dask_hpc.errors import LimitReached
 
 # https://slurm.schedmd.com/job_state_codes.html
 STATES = {
@@ -156,45 +156,32 @@ GONE = ("Invalid job id specified", "Job/step already completing or completed")
 NO_ACCOUNTING = "Slurm accounting storage is disabled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """How Slurm refuses a job, and what would help."""
-
-    words: re.Pattern[str]
-    hint: str
-    error: type[SubmitRejected] = SubmitRejected
-
-
-def _refusal(words: str, hint: str, *, error: type[SubmitRejected] = SubmitRejected) -> Refusal:
-    return Refusal(words=re.compile(words), hint=hint, error=error)
-
-
 _FEWER = "you may not queue more jobs now: ask for fewer, or wait until some end"
 
 # The first that fits. Slurm names the limit on a line of its own before the general sentence.
 REFUSALS = (
-    _refusal(r"(Assoc|QOS)\w*Submit\w*Limit", _FEWER, error=LimitReached),
-    _refusal(r"MaxWall\w*|time limit is invalid", "ask for a shorter walltime, or another queue; "
+    refusal(r"(Assoc|QOS)\w*Submit\w*Limit", _FEWER, error=LimitReached),
+    refusal(r"MaxWall\w*|time limit is invalid", "ask for a shorter walltime, or another queue; "
              "dask-hpc queues shows the limits"),
-    _refusal(r"(Assoc|QOS)(Max|Min|Grp)\w+", "ask for less, or name another account or queue"),
-    _refusal(r"violates accounting/QOS policy", _FEWER, error=LimitReached),
-    _refusal(r"Invalid job array specification|array index", "one array may not hold so many jobs",
+    refusal(r"(Assoc|QOS)(Max|Min|Grp)\w+", "ask for less, or name another account or queue"),
+    refusal(r"violates accounting/QOS policy", _FEWER, error=LimitReached),
+    refusal(r"Invalid job array specification|array index", "one array may not hold so many jobs",
              error=LimitReached),
-    _refusal(r"temporarily unable to accept job|MaxJobCount", _FEWER, error=LimitReached),
-    _refusal(r"(?i)invalid partition", "dask-hpc queues shows the partitions"),
-    _refusal(r"not permitted to use this partition|partition is (down|inactive)|"
+    refusal(r"temporarily unable to accept job|MaxJobCount", _FEWER, error=LimitReached),
+    refusal(r"(?i)invalid partition", "dask-hpc queues shows the partitions"),
+    refusal(r"not permitted to use this partition|partition is (down|inactive)|"
              r"required partition not available", "dask-hpc queues shows the partitions"),
-    _refusal(r"Invalid account|Invalid qos", "set account=, or directives for the QOS; "
+    refusal(r"Invalid account|Invalid qos", "set account=, or directives for the QOS; "
              "sacctmgr show assoc user=$USER lists yours"),
-    _refusal(r"(?i)memory specification|--mem", "ask for less memory; dask-hpc queues shows what "
+    refusal(r"(?i)memory specification|--mem", "ask for less memory; dask-hpc queues shows what "
              "a node has"),
-    _refusal(r"(?i)generic resource|\bgres\b", "ask for fewer gpus, or another queue"),
-    _refusal(r"(node|partition) configuration (is )?not available|processors requested|Node count",
+    refusal(r"(?i)generic resource|\bgres\b", "ask for fewer gpus, or another queue"),
+    refusal(r"(node|partition) configuration (is )?not available|processors requested|Node count",
              "ask for fewer cores or nodes, or less memory; dask-hpc queues shows the limits"),
-    _refusal(r"feature specification", "sinfo -o %f lists the features for --constraint"),
-    _refusal(r"reservation", "scontrol show reservation lists the reservations"),
-    _refusal(r"unrecognized option|[Ii]nvalid option", "see the directives of your settings"),
-    _refusal(r"configuration (source|file)", "is this a machine where sbatch works"),
+    refusal(r"feature specification", "sinfo -o %f lists the features for --constraint"),
+    refusal(r"reservation", "scontrol show reservation lists the reservations"),
+    refusal(r"unrecognized option|[Ii]nvalid option", "see the directives of your settings"),
+    refusal(r"configuration (source|file)", "is this a machine where sbatch works"),
 )  # fmt: skip
 
 OTHERWISE = "see the words of sbatch; dask-hpc up --dry-run prints the script"

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from dask_hpc.batch.model import BatchQueue, JobId, JobSpec, JobStatus, Tag
     from dask_hpc.process.runner import Command, Result
+
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,11 @@ class JobVariables:
     index: str
     end_time: str = ""
     tag: str = ""
+
+
+def in_chunks(items: Sequence[_Item], size: int = 100) -> Iterator[Sequence[_Item]]:
+    """Yield items in parts of at most this size: a command line may not be longer."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 class BatchSystem(ABC):
