@@ -62,7 +62,7 @@ def test_the_exit_code_is_that_of_the_script(
     # Of four one is left out, for the scheduler and the script.
     assert "3 workers over tls" in done.stdout
     assert "285 ['a b', '--x']" in done.stdout
-    assert f"exit code {code}; logs are" in done.stderr
+    assert f"exit code {code}\nlogs are" in done.stderr
     assert "285" in (tmp_path / f"{name}.log").read_text()
     assert "Register worker" in (tmp_path / f"{name}.cluster.log").read_text()
     assert place.left(name) == []

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dask_hpc.errors import ConfigError
-from dask_hpc.launch.launchers import LAUNCHERS, Nodes, launcher_of
+from dask_hpc.launch.launchers import LAUNCHERS, Nodes
 
 TWO = Nodes(hosts=("n1", "n2"), cores=4)
 SCRIPT = Path("/home/it's mine/a.task")
@@ -15,7 +14,7 @@ QUOTED = """'/home/it'"'"'s mine/a.task'"""
 
 
 def lines(name: str) -> list[tuple[str, ...]]:
-    return [command.argv for command in launcher_of(name).commands(TWO, SCRIPT)]
+    return [command.argv for command in LAUNCHERS[name].commands(TWO, SCRIPT)]
 
 
 def test_srun_makes_one_step_for_all_nodes() -> None:
@@ -57,9 +56,3 @@ def test_a_login_is_for_the_other_nodes_and_quotes_for_their_shell(name: str) ->
 
 def test_every_launcher_says_in_the_script_which_node_it_is() -> None:
     assert all(launcher.node.startswith("$") for launcher in LAUNCHERS.values())
-
-
-def test_a_launcher_that_does_not_exist_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match="launcher 'sru' is unknown") as caught:
-        launcher_of("sru")
-    assert caught.value.hint == "did you mean 'srun'?"

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from dask_hpc.batch.model import JobId
-from dask_hpc.batch.pbs import chunks, query
-from dask_hpc.batch.system import JobVariables
+from dask_hpc.batch.pbs import query
+from dask_hpc.batch.system import JobVariables, in_chunks
 from dask_hpc.batch.torque import Torque
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Moab(Torque):
 
     def cancel_commands(self, ids: Sequence[JobId]) -> tuple[Command, ...]:
         """Return canceljob, with each job in a word."""
-        return tuple(query("canceljob", *chunk) for chunk in chunks(list(dict.fromkeys(ids))))
+        return tuple(query("canceljob", *chunk) for chunk in in_chunks(list(dict.fromkeys(ids))))
 
     def read_cancel(self, result: Result) -> None:
         """Return if every job is cancelled or was gone.

@@ -26,7 +26,7 @@ from dask_hpc.batch.pbs_table import (
     words,
 )
 from dask_hpc.batch.pbs_words import GONE, OTHERWISE, PBS_CODES, REFUSALS
-from dask_hpc.batch.system import BatchSystem, JobVariables
+from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
     BatchError,
     BatchUnavailable,
@@ -51,7 +51,6 @@ _KEPT = (
 _DROP = (rf"PBS_(?!({_KEPT})$)",)
 # qstat writes times in the zone of whoever asks.
 _ENV = {"LC_ALL": "C", "TZ": "UTC0"}
-_CHUNK = 100  # ids in one command
 
 # OpenPBS, src/lib/Libcmds/ck_job_name.c; releases before 13 take no more than 15 characters.
 _NAME = re.compile(r"[A-Za-z][\w+.-]{0,229}", re.ASCII)
@@ -159,7 +158,7 @@ class PBS(BatchSystem):
         # qstat prints nothing after the first id that it does not know: the oldest is last.
         arrays = sorted({array_of(job_id) for job_id in ids}, key=job_number, reverse=True)
         return tuple(
-            query("qstat", "-x", "-t", "-f", "-F", "json", *chunk) for chunk in chunks(arrays)
+            query("qstat", "-x", "-t", "-f", "-F", "json", *chunk) for chunk in in_chunks(arrays)
         )
 
     def read_history(self, result: Result) -> Mapping[JobId, JobStatus]:
@@ -168,7 +167,7 @@ class PBS(BatchSystem):
 
     def cancel_commands(self, ids: Sequence[JobId]) -> tuple[Command, ...]:
         """Return qdel, with neighbours in an array in one word."""
-        return tuple(query("qdel", *chunk) for chunk in chunks(collapse(ids)))
+        return tuple(query("qdel", *chunk) for chunk in in_chunks(collapse(ids)))
 
     def read_cancel(self, result: Result) -> None:
         """Return if every job is cancelled or was gone.
@@ -263,11 +262,6 @@ def mebibytes(amount: int) -> int:
 def query(*argv: str) -> Command:
     """Return a question; only questions get the variables that make answers readable."""
     return Command(argv=argv, env=_ENV, drop=_DROP)
-
-
-def chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield as many at a time as go on a command line."""
-    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
 
 
 def _refused(result: Result) -> BatchError:

@@ -37,7 +37,7 @@ from dask_hpc.batch.sge_words import (
     REFUSALS,
     plain_reason,
 )
-from dask_hpc.batch.system import BatchSystem, JobVariables
+from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import BatchError, BatchUnavailable, UnreadableOutput
 from dask_hpc.process.runner import Command
 
@@ -58,7 +58,6 @@ _DROP = (
 # the zone of whoever asks.
 _ENV = {"LC_ALL": "C", "TZ": "UTC0"}
 
-_CHUNK = 100  # ids in one command
 _NAMED_TAGS = 200  # more names make the command line too long: then no reasons are asked for
 
 # One after the other in one call, for only qstat -j knows why a job waits, and nothing else.
@@ -212,8 +211,7 @@ class SGE(BatchSystem):
     def cancel_commands(self, ids: Sequence[JobId]) -> tuple[Command, ...]:
         """Return qdel, with neighbouring tasks of an array in one word."""
         together = collapse(ids)
-        starts = range(0, len(together), _CHUNK)
-        return tuple(_query("qdel", *together[start : start + _CHUNK]) for start in starts)
+        return tuple(_query("qdel", *chunk) for chunk in in_chunks(together))
 
     def read_cancel(self, result: Result) -> None:
         """Return if every job is cancelled or was gone.

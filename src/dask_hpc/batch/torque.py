@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from dask_hpc.batch.pbs import PBS, chunks, mebibytes, query
+from dask_hpc.batch.pbs import PBS, mebibytes, query
 from dask_hpc.batch.pbs_table import check_answer, statuses
 from dask_hpc.batch.pbs_words import TORQUE_CODES
-from dask_hpc.batch.system import JobVariables
+from dask_hpc.batch.system import JobVariables, in_chunks
 from dask_hpc.batch.torque_table import queues, records
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Torque(PBS):
 
     def cancel_commands(self, ids: Sequence[JobId]) -> tuple[Command, ...]:
         """Return qdel, with each job in a word."""
-        return tuple(query("qdel", *chunk) for chunk in chunks(list(dict.fromkeys(ids))))
+        return tuple(query("qdel", *chunk) for chunk in in_chunks(list(dict.fromkeys(ids))))
 
     def queues_command(self) -> Command:
         """Return qstat for the queues."""

@@ -70,9 +70,10 @@ async def _run(options: argparse.Namespace) -> int:
     )
     told = listen_for_signals()
     said = ("--slot", str(options.slot), "--job", options.job, "--end-time", options.end_time)
-    hosts = await _start(host_argv(spec, said, python=sys.executable))
+    hosts: Process | None = None
     reason = "its work is done"
     try:
+        hosts = await _start(host_argv(spec, said, python=sys.executable))
         run = AllocationRun(spec, scheduler, hosts=hosts, told=told)
         code = await (run.serve() if plan is None else run.compute(plan))
     except HPCError as error:
@@ -83,9 +84,10 @@ async def _run(options: argparse.Namespace) -> int:
     finally:
         bury(directory, scheduler, reason=reason)  # before: workers would wait for another one
         await scheduler.close(reason=reason)
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(hosts.wait(), _GRACE / 2)  # its workers end with it
-        await _end(hosts)
+        if hosts is not None:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(hosts.wait(), _GRACE / 2)  # its workers end with it
+            await _end(hosts)
     return code
 
 

@@ -20,7 +20,7 @@ from dask_hpc.cluster.spec import Home
 from dask_hpc.deploy.ending import end_jobs
 from dask_hpc.deploy.running import Run, fitted, is_inside, plan_of, run_here, submit_run
 from dask_hpc.engine.start import queue_of
-from dask_hpc.errors import HPCError
+from dask_hpc.errors import HPCError, LaunchError
 from dask_hpc.sites.settings import from_options
 from dask_hpc.sites.specs import resolve_spec
 
@@ -76,17 +76,13 @@ async def _run(output: Output, words: tuple[str, ...], *, options: dict[str, Any
         output.write(system.script(scheduler_job(spec, system.variables, tag=new_tag(spec.name))))
         return 0
     if is_inside(spec):
-        inside = fitted(spec)
-        return run_here(
-            inside, plan_of(words, inside, min_workers=options["min_workers"]), job="here"
-        )
+        return run_here(fitted(spec), plan)
     return await _submit(output, spec, plan=plan, waits=not options["no_wait"])
 
 
 async def _submit(output: Output, spec: ClusterSpec, *, plan: Plan, waits: bool) -> int:
     record = await submit_run(spec, plan)
-    directory = ClusterDirectory(spec.directory)
-    run = Run(spec, record, directory)
+    run = Run(spec, record, ClusterDirectory(spec.directory))
     output.note(f"{spec.name}: job {record.job} submitted to {spec.site}")
     if not waits:
         output.write(record.job)
@@ -100,10 +96,19 @@ async def _submit(output: Output, spec: ClusterSpec, *, plan: Plan, waits: bool)
             f"see it with dask-hpc logs -f {spec.name}, end it with dask-hpc down {spec.name}"
         )
         return 0
-    kept = _keep_logs(run)
-    await end_jobs(directory)
-    output.note(f"exit code {code}; logs are {' and '.join(map(str, kept))}")
+    except LaunchError:  # the queue says that the job is over: nothing of it may stay
+        await _clear(output, run)
+        raise
+    output.note(f"exit code {code}")
+    await _clear(output, run)
     return code
+
+
+async def _clear(output: Output, run: Run) -> None:
+    """Remove what a run leaves but its logs."""
+    kept = _keep_logs(run)
+    await end_jobs(run.directory)
+    output.note(f"logs are {' and '.join(map(str, kept))}")
 
 
 async def _follow(output: Output, run: Run) -> int:

@@ -15,11 +15,11 @@ OUR_FAILURE = 125  # the exit code of a run that failed by us, as that of env(1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A command line, the directory that it runs in, and the workers that it needs to go on."""
+    """A command line, the directory it runs in, the workers it needs to go on: all, if not said."""
 
     argv: tuple[str, ...]
     directory: str
-    min_workers: int
+    min_workers: int | None = None
 
 
 def read_plan(directory: ClusterDirectory) -> Plan | None:

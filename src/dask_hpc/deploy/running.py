@@ -62,7 +62,7 @@ def plan_of(words: Sequence[str], spec: ClusterSpec, *, min_workers: int | None)
     return Plan(
         argv=(*start, *arguments),
         directory=str(Path.cwd()),
-        min_workers=min_workers if min_workers is not None else spec.own_workers,
+        min_workers=min_workers,
     )
 
 
@@ -84,12 +84,12 @@ def fitted(spec: ClusterSpec) -> ClusterSpec:
     return replace(spec, worker=worker, scheduler=worker)
 
 
-def run_here(spec: ClusterSpec, plan: Plan, *, job: str) -> int:
+def run_here(spec: ClusterSpec, plan: Plan) -> int:
     """Run in the job that this is a process of; return the exit code."""
     directory = prepare(spec)
     try:
         write_plan(directory, plan)
-        words = ("--directory", str(directory.path), "--slot", "here.0", "--job", job)
+        words = ("--directory", str(directory.path), "--slot", "here.0", "--job", "here")
         environ = {**os.environ, "PYTHONPATH": str(directory.code)}
         argv = (sys.executable, "-m", "dask_hpc.boot.allocation", *words)
         return subprocess.run(argv, env=environ, check=False).returncode

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dask_hpc.errors import ConfigError
 from dask_hpc.process.runner import Command
 
 if TYPE_CHECKING:
@@ -33,23 +31,6 @@ class Launcher:
 
     node: str
     commands: Callable[[Nodes, Path], tuple[Command, ...]]
-
-
-def launcher_of(name: str) -> Launcher:
-    """Return the launcher of a name.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
-    if found := LAUNCHERS.get(name):
-        return found
-    near = difflib.get_close_matches(name, LAUNCHERS, n=1)
-    raise ConfigError(
-        f"launcher {name!r} is unknown",
-        hint=f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(LAUNCHERS)}",
-    )
 
 
 # Variables of the job that say how large a step is; those that say which job it is must stay.

@@ -24,7 +24,8 @@ from dask_hpc._clock import SystemClock
 from dask_hpc._files import write_private
 from dask_hpc.errors import HPCError, LaunchError
 from dask_hpc.launch.allocation import find_allocation
-from dask_hpc.launch.launchers import LAUNCHERS, Launcher, Nodes, launcher_of
+from dask_hpc.launch.launchers import LAUNCHERS, Launcher, Nodes
+from dask_hpc.process.child import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         hosts = _hosts(options.launcher, count=options.nodes)
         errand = Errand(
-            launcher=launcher_of(options.launcher),
+            launcher=LAUNCHERS[options.launcher],
             nodes=Nodes(hosts=hosts, cores=options.cores),
             script=options.scripts / f"{secrets.token_hex(6)}.task",
             program=tuple(options.program),
@@ -153,12 +154,8 @@ def _hosts(launcher: str, *, count: int) -> tuple[str, ...]:
 
 
 def _start(command: Command) -> subprocess.Popen[bytes]:
-    unwanted = re.compile("|".join(command.drop)) if command.drop else None
-    environ = {k: v for k, v in os.environ.items() if not (unwanted and unwanted.match(k))}
     try:
-        return subprocess.Popen(
-            command.argv, env={**environ, **command.env}, stdin=subprocess.DEVNULL
-        )
+        return subprocess.Popen(command.argv, env=environment(command), stdin=subprocess.DEVNULL)
     except OSError as error:
         raise LaunchError(
             f"{command.argv[0]} cannot be run: {error.strerror}",

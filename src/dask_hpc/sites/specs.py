@@ -16,7 +16,7 @@ from dask_hpc.batch.model import Resources
 from dask_hpc.cluster.directory import check_name, directory_of
 from dask_hpc.cluster.spec import DEFAULT_POOL, ClusterSpec, Home, Pool, SubmitFrom
 from dask_hpc.errors import ConfigError
-from dask_hpc.launch.launchers import launcher_of
+from dask_hpc.launch.launchers import LAUNCHERS
 from dask_hpc.localqueue import machine
 from dask_hpc.process.local import LocalRunner
 from dask_hpc.sites.detect import LOCAL
@@ -311,15 +311,13 @@ def _check_nodes(site: Site) -> None:
 
 
 def _launcher(site: Site) -> str:
-    if name := site.settings.launcher:
-        try:
-            launcher_of(name)
-        except ConfigError as error:
-            raise ConfigError(
-                f"{site.said.where('launcher')} {name!r} is unknown", hint=error.hint
-            ) from None
-        return name
-    return batch_system(site).launcher or _LOGIN
+    name = site.settings.launcher or batch_system(site).launcher or _LOGIN
+    if name not in LAUNCHERS:
+        raise ConfigError(
+            f"{site.said.where('launcher')} {name!r} is unknown",
+            hint=did_you_mean(name, LAUNCHERS, otherwise="launchers are"),
+        )
+    return name
 
 
 def _check_queue(site: Site, resources: Resources, *, prefix: str) -> None:
