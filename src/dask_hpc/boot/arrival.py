@@ -14,6 +14,7 @@ from dask_hpc.cluster import network
 from dask_hpc.cluster.jobrecords import Unreachable, unreachable_of
 from dask_hpc.cluster.record import ClusterState, read_cluster
 from dask_hpc.cluster.spec import Home
+from dask_hpc.engine.admission import JobRun
 from dask_hpc.engine.reach import Search
 from dask_hpc.errors import ClusterError
 
@@ -43,8 +44,9 @@ class Place:
 class Approach(Protocol):
     """What a worker host needs to know of the way to its scheduler."""
 
-    def say_run(self, worker: object) -> dict[str, str | float]:
-        """Return which run of its job a worker belongs to."""
+    @property
+    def run(self) -> JobRun:
+        """Which run of its job this is."""
 
     async def place(self, security: Security) -> Place:
         """Return where to work."""
@@ -64,11 +66,7 @@ class Arrival:
         self._sign = unreachable_of(self._directory.jobs, assignment.slot)
         self._clock = SystemClock()
         self._found: ClusterRecord | None = None
-        self._began = assignment.began
-
-    def say_run(self, worker: object) -> dict[str, str | float]:  # noqa: ARG002 - distributed calls it so
-        """Return which run of its job a worker belongs to."""
-        return {"job": self._job, "began": self._began}
+        self.run = JobRun(job=assignment.job, began=assignment.began)
 
     async def is_followed(self) -> bool:
         """Whether the scheduler that was found is gone, and another one follows it."""

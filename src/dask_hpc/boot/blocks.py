@@ -23,6 +23,7 @@ from dask_hpc.boot.whereabouts import find_by_file, read_whereabouts
 from dask_hpc.cluster.slot import Slot
 from dask_hpc.cluster.spec import ClusterSpec, Home
 from dask_hpc.cluster.storage import make_scratch
+from dask_hpc.engine.admission import JobRun
 from dask_hpc.engine.schedulerfile import remove_scheduler_file, write_scheduler_file
 from dask_hpc.errors import ClusterExists, ConfigError, SecurityError
 from dask_hpc.security.tls_files import TLSFiles
@@ -182,11 +183,7 @@ class FileArrival:
         self._wishes = wishes
         self._found = found
         self._clock = SystemClock()
-        self._began = self._clock.time()
-
-    def say_run(self, worker: object) -> dict[str, str | float]:  # noqa: ARG002 - distributed calls it so
-        """Return which run of its job a worker belongs to."""
-        return {"job": "", "began": self._began}
+        self.run = JobRun(job="", began=self._clock.time())
 
     async def place(self, security: Security) -> Place:  # noqa: ARG002 - the file says which
         """Return where to work.

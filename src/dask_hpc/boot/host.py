@@ -19,7 +19,7 @@ from dask_hpc.boot.nanny import ForkNanny
 from dask_hpc.boot.trunk import DRAIN_SIGNALS
 from dask_hpc.cluster.network import bracketed
 from dask_hpc.cluster.slot import worker_name
-from dask_hpc.engine.admission import RUN
+from dask_hpc.engine.admission import RUN, say_run
 from dask_hpc.engine.drain import DrainRoute, drain
 from dask_hpc.engine.limits import check_ports
 
@@ -140,7 +140,7 @@ class Supervisor:
             memory_limit=self._post.memory_limit,
             resources=spec.offers,
             env=gpus_of(index, spec),
-            startup_information={RUN: self._post.arrival.say_run},
+            startup_information={RUN: functools.partial(say_run, run=self._post.arrival.run)},
             local_directory=str(self._post.scratch),
             death_timeout=spec.death_timeout,
             security=self._post.security,

@@ -7,7 +7,7 @@ workers is here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dask_hpc.cluster.slot import Slot, slot_of
@@ -52,6 +52,11 @@ class Admissions:
             return f"{slot} is served by job {first.job} already: job {run.job} is one too many"
         self._runs[slot] = run
         return ""
+
+
+def say_run(worker: object, *, run: JobRun) -> dict[str, str | float]:  # noqa: ARG001 - distributed calls it so
+    """Return what a worker tells of the run that it belongs to."""
+    return asdict(run)
 
 
 def _run_of(extra: Mapping[str, Any]) -> JobRun | None:
