@@ -140,3 +140,19 @@ def test_what_was_launched_ends_when_the_launcher_is_killed(plain_tasks: Tasks) 
         launcher.send_signal(signal.SIGTERM)
         assert launcher.wait(PATIENCE) != 0
     assert not plain_tasks.left()
+
+
+def test_tasks_that_are_killed_at_once_leave_nothing(tasks: Tasks) -> None:
+    wait = "import pathlib, time; pathlib.Path('here').touch()\nwhile True: time.sleep(1)"
+    scratch = tasks.home / "scratch"
+    scratch.mkdir()
+    options = f"dict(local_directory={str(scratch)!r})"
+    with tasks.started(3, "-c", EXECUTE, wait, options) as launcher:
+        assert until_now((tasks.home / "here").exists, PATIENCE)
+        assert list(scratch.iterdir())
+        for process in reversed(psutil.Process(launcher.pid).children(recursive=True)):
+            if process.name().startswith("python"):
+                process.kill()
+        assert launcher.wait(PATIENCE) != 0
+    assert not tasks.left()
+    assert until_now(lambda: not list(scratch.iterdir()), PATIENCE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,11 +12,13 @@ from dask_hpc import _envvars
 from dask_hpc._clock import until_now
 from dask_hpc._files import make_private_directory, read_private, remove_tree, write_private
 from dask_hpc._hosts import host_name
+from dask_hpc.boot.legacy import removed_if_killed
 from dask_hpc.boot.ranks import Ranks, find_ranks
 from dask_hpc.errors import LaunchError, StartTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,9 @@ class Meeting(Protocol):
 
     def abort(self, code: int) -> None:
         """End all tasks at once, if the library can; else whoever launched them will."""
+
+    def attended(self, *, last: bool) -> AbstractContextManager[None]:
+        """Be there; if the last one is killed in the block, what was for all goes with it."""
 
 
 class MPIMeeting:
@@ -82,6 +87,10 @@ class MPIMeeting:
     def abort(self, code: int) -> None:
         """End all tasks at once."""
         self._communicator.Abort(code)
+
+    def attended(self, *, last: bool) -> AbstractContextManager[None]:  # noqa: ARG002 - nothing to remove
+        """Be there."""
+        return nullcontext()
 
 
 class FileMeeting:
@@ -132,6 +141,10 @@ class FileMeeting:
 
     def abort(self, code: int) -> None:
         """Do nothing: the end of this task is for whoever launched it."""
+
+    def attended(self, *, last: bool) -> AbstractContextManager[None]:
+        """Be there; if the last one is killed in the block, the directory goes with it."""
+        return removed_if_killed(self.directory) if last else nullcontext()
 
 
 def find_meeting(communicator: Any = None) -> Meeting:

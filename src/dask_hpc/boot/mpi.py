@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import secrets
-import shutil
 import signal
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from distributed.core import rpc
 from dask_hpc import _envvars
 from dask_hpc._clock import SystemClock
 from dask_hpc._files import from_json, make_private_directory, remove_tree
+from dask_hpc.boot.legacy import removed_in_any_case
 from dask_hpc.boot.meeting import FAREWELL, FIRST
 from dask_hpc.boot.orders import Told, listen, orphaned
 from dask_hpc.boot.servers import Wishes, beside, spec_of, start_scheduler, start_worker
@@ -93,18 +93,23 @@ def play(part: Part, client: Callable[[], object] | None = None) -> None:
         With code 1 in every task if the client, whose traceback is printed once, or the start of
         the scheduler failed; with that of a signal that came before the client had ended.
     """
-    patience = FAREWELL
-    try:
-        failure = _play(part, client)
-        if client is not None and part.layout.client_rank is not None:
-            _agree_on_end(part, failure)
-        if failure is not None:
-            raise failure if isinstance(failure, SystemExit) else SystemExit(1)
-    except Told:
-        patience = 0.0  # whoever sent the signal kills in a second
-        raise
-    finally:
-        part.meeting.leave(last=part.role.scheduler, patience=patience)
+    last, patience = part.role.scheduler, FAREWELL
+    with part.meeting.attended(last=last):
+        try:
+            _play_to_end(part, client)
+        except Told:
+            patience = 0.0  # whoever sent the signal kills in a second
+            raise
+        finally:
+            part.meeting.leave(last=last, patience=patience)
+
+
+def _play_to_end(part: Part, client: Callable[[], object] | None) -> None:
+    failure = _play(part, client)
+    if client is not None and part.layout.client_rank is not None:
+        _agree_on_end(part, failure)
+    if failure is not None:
+        raise failure if isinstance(failure, SystemExit) else SystemExit(1)
 
 
 def _play(part: Part, client: Callable[[], object] | None) -> BaseException | None:
@@ -115,7 +120,7 @@ def _play(part: Part, client: Callable[[], object] | None) -> BaseException | No
     dask.config.set(place.settings())
     if part.role.worker:
         try:
-            return asyncio.run(_work(part, place, client=own))
+            return asyncio.run(_work_alone(part, place, client=own))
         except Exception as error:  # noqa: BLE001 - whatever it is, the others must end, too
             _complain(error)
             end(place.address, place.security)
@@ -199,30 +204,24 @@ async def _end(address: str, security: Security) -> None:
 
 async def _direct(part: Part, client: Callable[[], object] | None) -> BaseException | None:
     """Run the scheduler, and in the same task what else it has to do."""
-    room = _room(part)
+    told = listen()  # before there is anything that a signal could leave behind
     nonce = secrets.token_hex(8)
-    spec = spec_of(part.wishes, room)
-    try:
-        scheduler = await _started(part, spec, nonce=nonce)
+    with removed_in_any_case(_room(part)) as room:
+        spec = spec_of(part.wishes, room)
         try:
-            place = _place(spec, scheduler)
-            _announce(part, Announcement(place=place))
-            dask.config.set(place.settings())
-            return await _direct_others(part, scheduler, client=client, place=place)
-        except Told:
-            _remove(spec, nonce=nonce)  # before all else: a second later comes SIGKILL, often
-            part.meeting.leave(last=True, patience=0.0)
-            raise
+            scheduler = await _started(part, spec, nonce=nonce)
+            try:
+                return await _direct_others(part, scheduler, spec=spec, client=client, told=told)
+            except Told:
+                # Before all else: a second later comes SIGKILL, often.
+                remove_scheduler_file(spec.scheduler_file, nonce=nonce)
+                remove_tree(room)
+                part.meeting.leave(last=True, patience=0.0)
+                raise
+            finally:
+                await scheduler.close(reason="the run has ended")
         finally:
-            await scheduler.close(reason="the run has ended")
-    finally:
-        _remove(spec, nonce=nonce)
-
-
-def _remove(spec: ClusterSpec, *, nonce: str) -> None:
-    remove_tree(spec.directory / "tls")
-    remove_scheduler_file(spec.scheduler_file, nonce=nonce)
-    remove_tree(spec.directory)
+            remove_scheduler_file(spec.scheduler_file, nonce=nonce)
 
 
 def _place(spec: ClusterSpec, scheduler: HPCScheduler) -> Whereabouts:
@@ -253,12 +252,16 @@ async def _direct_others(
     part: Part,
     scheduler: HPCScheduler,
     *,
+    spec: ClusterSpec,
     client: Callable[[], object] | None,
-    place: Whereabouts,
+    told: asyncio.Future[int],
 ) -> BaseException | None:
+    place = _place(spec, scheduler)
+    _announce(part, Announcement(place=place))
+    dask.config.set(place.settings())
     if part.role.worker:
-        return await _work(part, place, client=client, scheduler=scheduler)
-    return await _until_ended(scheduler.finished(), client, place=place, told=listen())
+        return await _work(part, place, client=client, told=told, scheduler=scheduler)
+    return await _until_ended(scheduler.finished(), client, place=place, told=told)
 
 
 def _room(part: Part) -> Path:
@@ -273,29 +276,31 @@ def _room(part: Part) -> Path:
     return make_private_directory(room)
 
 
+async def _work_alone(
+    part: Part, place: Whereabouts, *, client: Callable[[], object] | None
+) -> BaseException | None:
+    return await _work(part, place, client=client, told=listen())
+
+
 async def _work(
     part: Part,
     place: Whereabouts,
     *,
     client: Callable[[], object] | None,
+    told: asyncio.Future[int],
     scheduler: HPCScheduler | None = None,
 ) -> BaseException | None:
     """Run a worker, and in the same task the client if that is its part."""
-    told = listen()  # already now: the start takes a while
-    scratch = _scratch(part.wishes)
-    try:
-        with _without_script():
-            worker = await _started_worker(part, place, scratch=scratch, told=told)
-            try:
-                ending = (scheduler or worker).finished()
-                failure = await _until_ended(ending, client, place=place, told=told)
-            finally:
-                await worker.close(timeout=2, reason="the run has ended")
-                await SystemClock().sleep(0)  # whoever else closes it sees that it has
+    with removed_in_any_case(_scratch(part.wishes)) as scratch, _without_script():
+        worker = await _started_worker(part, place, scratch=scratch, told=told)
+        try:
+            ending = (scheduler or worker).finished()
+            failure = await _until_ended(ending, client, place=place, told=told)
+        finally:
+            await worker.close(timeout=2, reason="the run has ended")
+            await SystemClock().sleep(0)  # whoever else closes it sees that it has
         _check(worker)
         return failure
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 async def _started_worker(
