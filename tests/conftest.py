@@ -16,6 +16,7 @@ from hypothesis import settings
 
 from tests.beds.beds import SESSION_VARIABLE, Bed, MPIBed, Name, OarBed, SgeBed, SlurmBed, SshBed
 from tests.beds.session import Beds, end_leftovers
+from tests.remote.laptop import Laptop, make_laptop
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -150,6 +151,18 @@ def sge(pytestconfig: pytest.Config) -> Iterator[SgeBed]:
 def sshd(pytestconfig: pytest.Config) -> SshBed:
     """SSH servers of several kinds."""
     return _bed(pytestconfig, "sshd", SshBed)
+
+
+@pytest.fixture
+def laptop(sshd: SshBed, monkeypatch: pytest.MonkeyPatch) -> Iterator[Laptop]:
+    """A laptop, which this process is on; its shared connections end with the test."""
+    place = Path(tempfile.mkdtemp(prefix="dh", dir="/tmp"))
+    made = make_laptop(place, sshd)
+    for name, value in made.environ.items():
+        monkeypatch.setenv(name, value)
+    yield made
+    made.disconnect()
+    shutil.rmtree(place)
 
 
 # what is left ------------------------------------------------------------------------------------

@@ -15,17 +15,22 @@ from dask_hpc.cli.main import Group
 from dask_hpc.cli.output import Output, reports
 from dask_hpc.errors import ConfigError, HPCError
 from dask_hpc.process.local import LocalRunner
+from dask_hpc.process.ssh import SSHRunner
+from dask_hpc.remote.master import connect
 from dask_hpc.sites import profile
 from dask_hpc.sites.detect import LOCAL, Detection, detect
 from dask_hpc.sites.listing import Entry, entries
 from dask_hpc.sites.settings import from_keywords
 from dask_hpc.sites.site import find_site
 from dask_hpc.sites.specs import batch_system, user_name
+from dask_hpc.sites.survey import survey
 from dask_hpc.sites.values import Lines, Memory
-from dask_hpc.sites.write import profile_name, profile_text, write_profile
+from dask_hpc.sites.write import check_new, profile_name, profile_text, write_profile
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from dask_hpc.sites.survey import Survey
 
 
 @click.group(cls=Group)
@@ -90,6 +95,61 @@ def detect_site(output: Output, *, write: bool, name: str | None) -> None:
     output.note(found.reason)
     if path:
         output.note(f"written: {path}")
+
+
+@command.command("add")
+@click.argument("name")
+@click.option("--host", metavar="USER@LOGIN", required=True, help="a login node, as ssh reaches it")
+@click.option(
+    "--command", "path", metavar="PATH", help="dask-hpc there (default: it is looked for)"
+)
+@reports
+def add_site(output: Output, name: str, *, host: str, path: str | None) -> None:
+    """Look at a site over ssh, and write a profile of what is there."""
+    check_new(name)
+    found = asyncio.run(survey(SSHRunner(host=host, options=connect(host)), command=path))
+    written = write_profile(
+        name,
+        profile_text(
+            found.system.system,
+            found.host,
+            queues=found.queues,
+            reached=host,
+            command=found.command or None,
+        ),
+    )
+    if output.as_json:
+        output.json(
+            {
+                "name": name,
+                "host": found.host,
+                "system": found.system.system,
+                "version": found.system.version,
+                "queues": [queue.name for queue in found.queues],
+                "command": found.command or None,
+                "written": written,
+            }
+        )
+    else:
+        _say(output, found)
+        output.note(f"written: {written}")
+    if not found.command:
+        output.note(
+            "dask-hpc was not found there: install it, or say where it is with --command; "
+            "nothing can be started there before"
+        )
+
+
+def _say(output: Output, found: Survey) -> None:
+    system = f"{found.system.system} {found.system.version}"
+    theirs = f"{found.command} {found.version}" if found.command else "not found"
+    rows = [
+        ("host", f"{found.user} at {found.host}"),
+        ("batch system", system),
+        ("queues", ", ".join(queue.name for queue in found.queues)),
+        ("dask-hpc", theirs),
+    ]
+    output.table(("what", "found"), rows)
 
 
 async def _write(found: Detection, name: str | None) -> Path:

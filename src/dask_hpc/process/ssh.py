@@ -35,12 +35,11 @@ _ENDING = re.compile(rf"{_END}(\d+)\x1e\n")
 _MISSING = "\x1edask-hpc missing\x1e\n"
 # The user's own configuration may not change what a command of ours means: a live shared
 # connection (ControlPath) is used, but none is left behind; no forwarding, no terminal.
-_OPTIONS = (
+OPTIONS = (
     *("-T", "-a", "-x"),
     *("-o", "ClearAllForwardings=yes"),
     *("-o", "RemoteCommand=none"),
     *("-o", "PermitLocalCommand=no"),
-    *("-o", "ControlMaster=no"),
 )
 _HINTS = {
     r"Permission denied|Too many authentication": 'log in once by "ssh {host}"; a shared '
@@ -55,12 +54,14 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class SSHOptions:
     """How to reach the other machine.
 
-    ``config`` replaces ``~/.ssh/config``; ``prompts`` lets ssh ask through the program that
+    ``config`` replaces ``~/.ssh/config``; ``control`` is the socket of a shared connection, if
+    it is not the user's own; ``prompts`` lets ssh ask through the program that
     ``SSH_ASKPASS`` names (there is no terminal); ``concurrency`` is the number of connections
     at a time, because servers drop new ones by chance when ten wait for their login.
     """
 
     config: Path | None = None
+    control: Path | None = None
     prompts: bool = False
     concurrency: int = 8
 
@@ -126,12 +127,18 @@ def ssh_command(command: Command, host: str, *, options: SSHOptions) -> Command:
 
     Its input must stay open until it has ended.
     """
-    config = () if options.config is None else ("-F", str(options.config))
-    batch = ("-o", f"BatchMode={'no' if options.prompts else 'yes'}")
     return Command(
-        argv=("ssh", *config, *batch, *_OPTIONS, "--", host, _BOOTSTRAP),
+        argv=("ssh", *ssh_options(options), "--", host, _BOOTSTRAP),
         stdin=_remote_line(command) + (command.stdin or ""),
     )
+
+
+def ssh_options(options: SSHOptions) -> tuple[str, ...]:
+    """Return the options of ssh for a command of ours."""
+    config = () if options.config is None else ("-F", str(options.config))
+    control = () if options.control is None else ("-o", f"ControlPath={options.control}")
+    batch = ("-o", f"BatchMode={'no' if options.prompts else 'yes'}")
+    return (*config, *control, *batch, *OPTIONS, "-o", "ControlMaster=no")
 
 
 def read_ssh(result: Result, host: str) -> Result:

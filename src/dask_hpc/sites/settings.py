@@ -212,6 +212,11 @@ class Settings(WorkerSettings, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = {}
     recognise: Annotated[Recognise, Meta(description="how to know that we are there")] = Recognise()
+    host: Annotated[
+        Word,
+        Meta(description="login node as ssh reaches it from elsewhere, as me@login.example.org"),
+    ] = None
+    command: Annotated[Word, Meta(description="path of dask-hpc on that host")] = None
     queues: Annotated[dict[str, QueueLimits], Meta(description="its queues with their limits")] = {}
     submit_from: Annotated[
         Literal["node", "login"],

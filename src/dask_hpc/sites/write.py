@@ -27,12 +27,24 @@ def profile_name(host: str) -> str:
     return _TRAILING_NUMBER.sub("", host.partition(".")[0]) or host
 
 
-def profile_text(system: str, host: str, *, queues: Sequence[BatchQueue]) -> str:
-    """Return a profile that says what was found out."""
+def profile_text(
+    system: str,
+    host: str,
+    *,
+    queues: Sequence[BatchQueue],
+    reached: str | None = None,
+    command: str | None = None,
+) -> str:
+    """Return a profile that says what was found out.
+
+    ``reached`` is the host as ssh reaches it from elsewhere, and ``command`` dask-hpc there.
+    """
     pattern = _TRAILING_NUMBER.sub("*", host.partition(".")[0])
     values = {
         "description": f"{system} at {host}",
         "system": system,
+        **({"host": reached} if reached else {}),
+        **({"command": command} if command else {}),
         "recognise": {"hosts": [pattern]},
         "queues": {queue.name: _limits(queue) for queue in queues},
     }
@@ -49,20 +61,38 @@ def write_profile(name: str, text: str) -> Path:
     ConfigError
         If there is one of this name, or the name cannot be a file's.
     """
-    if _NAME.fullmatch(name) is None:
-        raise ConfigError(
-            f"site name {name!r} cannot be used", hint="letters, digits, '-' and '_', as in alpine"
-        )
-    path = user_directory() / f"{name}.yaml"
+    path = check_new(name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         # Never writable by all, whatever the umask: it would not be believed.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
     except FileExistsError:
-        raise ConfigError(f"{path} exists", hint="remove it, or give --name") from None
+        raise _exists(path) from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)
     return path
+
+
+def check_new(name: str) -> Path:
+    """Return the path of a new profile.
+
+    Raises
+    ------
+    ConfigError
+        If there is one of this name, or the name cannot be a file's.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise ConfigError(
+            f"site name {name!r} cannot be used", hint="letters, digits, '-' and '_', as in alpine"
+        )
+    path = user_directory() / f"{name}.yaml"
+    if path.exists():
+        raise _exists(path)
+    return path
+
+
+def _exists(path: Path) -> ConfigError:
+    return ConfigError(f"{path} exists", hint="remove it, or take another name")
 
 
 def _limits(queue: BatchQueue) -> dict[str, object]:
