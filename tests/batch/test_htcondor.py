@@ -8,37 +8,29 @@ import re
 import shlex
 import subprocess
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_hpc.batch.htcondor import HTCondor
-from dask_hpc.batch.model import JobId, JobSpec, Resources, Tag
+from dask_hpc.batch.model import JobId, JobSpec, Tag
 from dask_hpc.errors import ConfigError
+from tests.batch.jobs import GOLDEN, SMALL, asking, full, samples
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "htcondor"
-GIB = 2**30
+if TYPE_CHECKING:
+    from pathlib import Path
 
-SMALL = JobSpec(
-    tag=Tag("dask-climate-7f3a"),
-    resources=Resources(cores=1, memory=GIB),
-    body="exec true",
-    log="/home/ada/.local/state/dask-hpc/clusters/climate/logs/dask-climate-7f3a.{index}.log",
-)
 FULL = replace(
-    SMALL,
-    resources=Resources(
-        cores=36,
-        memory=100 * 10**9,
-        gpus=4,
-        walltime=93600,
+    full(
+        '+ProjectName = "climate"',
+        "requirements = HasAVX2 && Arch == $(ARCH)",
+        nodes=1,
+        queue=None,
         account="physics.climate",
-        directives=('+ProjectName = "climate"', "requirements = HasAVX2 && Arch == $(ARCH)"),
     ),
     body="echo 'a' \"$HOME\" `id -u`\nexec true",
-    comment="a worker of climate",
 )
 WEIRD = replace(
     SMALL,
@@ -64,12 +56,12 @@ def arguments(description: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("name", "job", "count"),
-    [("small", SMALL, 1), ("array", SMALL, 10), ("full", FULL, 1), ("weird", WEIRD, 2)],
+    samples(FULL, WEIRD),
 )
 def test_the_description_is_as_written_down(name: str, job: JobSpec, count: int) -> None:
     description = CONDOR.script(job, count)
-    assert description == (GOLDEN / f"{name}.sub").read_text(encoding="utf-8")
-    script = GOLDEN / f"{name}.sh"
+    assert description == (GOLDEN / "htcondor" / f"{name}.sub").read_text(encoding="utf-8")
+    script = GOLDEN / "htcondor" / f"{name}.sh"
     assert on_the_machine(description) + "\n" == script.read_text(encoding="utf-8")
     subprocess.run(["bash", "-n", script], check=True)
 
@@ -118,7 +110,7 @@ def test_no_dollar_sign_of_a_value_begins_a_macro() -> None:
 
 
 def test_memory_is_rounded_up_and_may_be_left_to_the_site() -> None:
-    job = replace(SMALL, resources=replace(SMALL.resources, memory=2**20 + 1))
+    job = asking(memory=2**20 + 1)
     assert "request_memory = 2MB" in CONDOR.directives(job)
     assert not [line for line in CONDOR.directives(WEIRD) if "memory" in line]
 
@@ -138,11 +130,11 @@ def test_directives_of_the_user_come_last() -> None:
         (replace(SMALL, log='/logs/"a"'), "log"),
         (replace(SMALL, body="echo \ud800"), "script"),
         (replace(SMALL, body="# long\n" * 20_000), "script"),
-        (replace(SMALL, resources=replace(SMALL.resources, queue="long")), "no queues"),
-        (replace(SMALL, resources=replace(SMALL.resources, nodes=2)), "2 nodes"),
-        (replace(SMALL, resources=replace(SMALL.resources, account="a b")), "account"),
-        (replace(SMALL, resources=replace(SMALL.resources, directives=("a = b\nqueue",))), "dir"),
-        (replace(SMALL, resources=replace(SMALL.resources, directives=("a = b \\",))), "direct"),
+        (asking(queue="long"), "no queues"),
+        (asking(nodes=2), "2 nodes"),
+        (asking(account="a b"), "account"),
+        (asking(directives=("a = b\nqueue",)), "dir"),
+        (asking(directives=("a = b \\",)), "direct"),
     ],
 )
 def test_a_value_that_would_leave_its_line_is_refused(broken: JobSpec, place: str) -> None:
@@ -158,7 +150,7 @@ def test_a_value_that_would_leave_its_line_is_refused(broken: JobSpec, place: st
      "stream_output = False", "universe = local", "include = x", "max_materialize = 3"],
 )  # fmt: skip
 def test_a_directive_that_takes_the_job_away_is_refused(line: str) -> None:
-    job = replace(SMALL, resources=replace(SMALL.resources, directives=(line,)))
+    job = asking(directives=(line,))
     with pytest.raises(ConfigError, match=re.escape(repr(line))) as caught:
         CONDOR.directives(job)
     assert caught.value.hint
@@ -169,7 +161,7 @@ def test_a_directive_that_takes_the_job_away_is_refused(line: str) -> None:
     ["queue", "queue 3", "queue 2 a in (1 2)", "include : x", "if true", "x @=end", "", "@x"],
 )
 def test_what_is_no_statement_is_refused(line: str) -> None:
-    job = replace(SMALL, resources=replace(SMALL.resources, directives=(line,)))
+    job = asking(directives=(line,))
     with pytest.raises(ConfigError, match="is no statement"):
         CONDOR.directives(job)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -17,19 +18,15 @@ from dask_hpc.errors import (
     BatchUnavailable,
     HPCError,
     LimitReached,
-    SubmitRejected,
     UnreadableOutput,
 )
-from dask_hpc.process.runner import Command, Result
-from tests.batch.recorded_htcondor import htcondor_said
+from tests.batch.recorded import Saying, htcondor_said, refusal
 
+if TYPE_CHECKING:
+    from dask_hpc.process.runner import Result
+
+said = Saying("condor_q")
 CONDOR = HTCondor()
-
-
-def said(stdout: str, *, stderr: str = "", exit_code: int = 0, program: str = "condor_q") -> Result:
-    return Result(
-        command=Command(argv=(program,)), exit_code=exit_code, stdout=stdout, stderr=stderr
-    )
 
 
 def answer(**attributes: object) -> Result:
@@ -79,12 +76,8 @@ def test_an_accepted_job_without_an_id_is_not_taken_for_a_refused_one(stdout: st
     ],
 )
 def test_a_refusal_has_the_words_of_htcondor_and_a_hint(name: str, words: str, hint: str) -> None:
-    with pytest.raises(SubmitRejected) as caught:
-        CONDOR.read_submit(htcondor_said(name))
-    assert type(caught.value) is SubmitRejected
-    assert str(caught.value).startswith("htcondor refused the job: ")
-    assert words in str(caught.value)
-    assert hint in caught.value.hint
+    told = refusal(CONDOR, htcondor_said(name), words=words, hint=hint)
+    assert told.startswith("htcondor refused the job: ")
 
 
 @pytest.mark.parametrize(
@@ -176,6 +169,7 @@ def test_a_job_that_somebody_holds_is_held(name: str, reason: str) -> None:
         ("query-memory-json", JobState.OUT_OF_MEMORY, "needed more memory than it asked for"),
         ("query-bad-interpreter-json", JobState.FAILED, "its shell could not be started"),
         ("query-output-missing-json", JobState.FAILED, "its output could not be copied back"),
+        ("query-log-missing-json", JobState.FAILED, "its log could not be opened"),
     ],
 )
 def test_a_job_that_is_held_because_it_failed_has_ended(
@@ -186,6 +180,13 @@ def test_a_job_that_is_held_because_it_failed_has_ended(
     assert plain in job.plain_reason
     assert job.reason
     assert job.exit_code is None
+
+
+def test_a_job_that_was_removed_because_it_was_held_says_why_it_was_held() -> None:
+    (job,) = CONDOR.read_history(htcondor_said("history-log-missing-json")).values()
+    assert (job.tag, job.state) == ("dask-climate-7f3a", JobState.FAILED)
+    assert job.plain_reason == "its log could not be opened: is its directory there"
+    assert job.reason.endswith("unable to establish standard output stream")
 
 
 def test_memory_is_known_by_both_codes() -> None:

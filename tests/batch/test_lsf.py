@@ -6,7 +6,6 @@ import re
 import subprocess
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,34 +16,16 @@ from dask_hpc.batch.lsf import LSF
 from dask_hpc.batch.model import JobId, JobSpec, Resources, Tag
 from dask_hpc.batch.programs import is_in_job
 from dask_hpc.errors import ConfigError
+from tests.batch.jobs import GIB, GOLDEN, SMALL, asking, full, samples
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dask_hpc.process.runner import Command
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "lsf"
-GIB = 2**30
 OPENLAVA = LSF(has_json=False)
 
-SMALL = JobSpec(
-    tag=Tag("dask-climate-7f3a"),
-    resources=Resources(cores=1, memory=GIB),
-    body="exec true",
-    log="/home/ada/.local/state/dask-hpc/clusters/climate/logs/dask-climate-7f3a.{index}.log",
-)
-FULL = replace(
-    SMALL,
-    resources=Resources(
-        cores=36,
-        memory=100 * 10**9,
-        nodes=2,
-        gpus=4,
-        walltime=93601,
-        queue="premium",
-        account="physics-1",
-        directives=("-x", '-R "select[ib]"', "-G wide"),
-    ),
-    comment="a worker of climate",
-)
+FULL = full("-x", '-R "select[ib]"', "-G wide", walltime=93601)
 WEIRD = replace(
     SMALL,
     resources=replace(SMALL.resources, memory=0, account="the account #1 of $USER"),
@@ -55,10 +36,10 @@ WEIRD = replace(
 
 @pytest.mark.parametrize(
     ("name", "job", "count"),
-    [("small", SMALL, 1), ("array", SMALL, 10), ("full", FULL, 1), ("weird", WEIRD, 2)],
+    samples(FULL, WEIRD),
 )
 def test_the_script_is_as_written_down(name: str, job: JobSpec, count: int) -> None:
-    path = GOLDEN / f"{name}.sh"
+    path = GOLDEN / "lsf" / f"{name}.sh"
     assert LSF().script(job, count) == path.read_text(encoding="utf-8")
     subprocess.run(["bash", "-n", str(path)], check=True)
 
@@ -68,7 +49,7 @@ def test_the_script_is_as_written_down(name: str, job: JobSpec, count: int) -> N
     [(1, "0:01"), (60, "0:01"), (61, "0:02"), (5400, "1:30"), (360000, "100:00")],
 )
 def test_a_walltime_is_rounded_up_to_minutes(walltime: float, written: str) -> None:
-    job = replace(SMALL, resources=replace(SMALL.resources, walltime=walltime))
+    job = asking(walltime=walltime)
     assert f"#BSUB -W {written}" in LSF().directives(job)
 
 
@@ -116,7 +97,7 @@ def test_openlava_gets_no_option_that_it_would_read_as_another() -> None:
     lines = OPENLAVA.directives(replace(SMALL, comment="a worker"))
     assert not [line for line in lines if re.match(r"#BSUB -(Jd|rn|gpu)", line)]
     with pytest.raises(ConfigError, match="gpus 1") as caught:
-        OPENLAVA.directives(replace(SMALL, resources=replace(SMALL.resources, gpus=1)))
+        OPENLAVA.directives(asking(gpus=1))
     assert "directives" in caught.value.hint
 
 
@@ -153,9 +134,9 @@ def test_indices_of_an_array_begin_at_1() -> None:
         (replace(SMALL, tag=Tag("")), "job name"),
         (replace(SMALL, tag=Tag("a" * 61)), "job name"),
         (replace(SMALL, log="/logs/\x1b[31m.log"), "log"),
-        (replace(SMALL, resources=replace(SMALL.resources, queue="a\u2028b")), "-q"),
-        (replace(SMALL, resources=replace(SMALL.resources, account="a\0b")), "-P"),
-        (replace(SMALL, resources=replace(SMALL.resources, directives=("-q x\nid",))), "directive"),
+        (asking(queue="a\u2028b"), "-q"),
+        (asking(account="a\0b"), "-P"),
+        (asking(directives=("-q x\nid",)), "directive"),
         (replace(SMALL, body="true\n#BSUB -q other"), "a line of the job"),
         (replace(SMALL, body="cat <<X\n  # BSUB -q other\nX"), "a line of the job"),
     ],
@@ -183,7 +164,7 @@ def test_a_value_that_would_leave_its_line_is_refused(broken: JobSpec, place: st
     ],
 )
 def test_a_directive_that_takes_the_job_away_is_refused(line: str) -> None:
-    job = replace(SMALL, resources=replace(SMALL.resources, directives=(line,)))
+    job = asking(directives=(line,))
     with pytest.raises(ConfigError, match=re.escape(repr(line))) as caught:
         LSF().directives(job)
     assert caught.value.hint
@@ -191,7 +172,7 @@ def test_a_directive_that_takes_the_job_away_is_refused(line: str) -> None:
 
 @pytest.mark.parametrize("line", ["-x", "-Jd words", "-env all", "-ext x", "-outdir x", "-B", "-H"])
 def test_other_directives_are_taken_as_they_are(line: str) -> None:
-    job = replace(SMALL, resources=replace(SMALL.resources, directives=(line,)))
+    job = asking(directives=(line,))
     assert LSF().directives(job)[-1] == f"#BSUB {line}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -16,21 +17,17 @@ from dask_hpc.errors import (
     BatchUnavailable,
     HPCError,
     LimitReached,
-    SubmitRejected,
     UnreadableOutput,
 )
-from dask_hpc.process.runner import Command, Result
-from tests.batch.recorded_lsf import manual_says, openlava_said
+from tests.batch.recorded import Saying, manual_says, openlava_said, refusal
 
+if TYPE_CHECKING:
+    from dask_hpc.process.runner import Result
+
+said = Saying("bsub")
 SYSTEM = LSF()
 OPENLAVA = LSF(has_json=False)
 BOTH = pytest.mark.parametrize("system", [SYSTEM, OPENLAVA], ids=["json", "openlava"])
-
-
-def said(stdout: str, *, stderr: str = "", exit_code: int = 0, program: str = "bsub") -> Result:
-    return Result(
-        command=Command(argv=(program,)), exit_code=exit_code, stdout=stdout, stderr=stderr
-    )
 
 
 def records(*jobs: dict[str, str]) -> Result:
@@ -100,13 +97,8 @@ def test_an_accepted_job_without_an_id_is_not_taken_for_a_refused_one(stdout: st
     ],
 )
 def test_a_refusal_has_lsfs_words_and_a_hint(name: str, words: str, hint: str) -> None:
-    with pytest.raises(SubmitRejected) as caught:
-        SYSTEM.read_submit(openlava_said(name))
-    assert type(caught.value) is SubmitRejected
-    assert str(caught.value).startswith("lsf refused the job: ")
-    assert words in str(caught.value)
-    assert hint in caught.value.hint
-    assert caught.value.result is not None
+    told = refusal(SYSTEM, openlava_said(name), words=words, hint=hint)
+    assert told.startswith("lsf refused the job: ")
 
 
 @pytest.mark.parametrize(

@@ -6,39 +6,21 @@ import os
 import re
 import subprocess
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dask_hpc.batch.model import JobId, JobSpec, Resources, Tag
+from dask_hpc.batch.model import JobId, JobSpec, Tag
 from dask_hpc.batch.oar import OAR
 from dask_hpc.errors import ConfigError
+from tests.batch.jobs import GOLDEN, SMALL, asking, full, samples
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "oar"
-GIB = 2**30
+if TYPE_CHECKING:
+    from pathlib import Path
 
-SMALL = JobSpec(
-    tag=Tag("dask-climate-7f3a"),
-    resources=Resources(cores=1, memory=GIB),
-    body="exec true",
-    log="/home/ada/.local/state/dask-hpc/clusters/climate/logs/dask-climate-7f3a.{index}.log",
-)
-FULL = replace(
-    SMALL,
-    resources=Resources(
-        cores=36,
-        memory=100 * 10**9,
-        nodes=2,
-        gpus=4,
-        walltime=93600,
-        queue="premium",
-        account="physics-1",
-        directives=("-t besteffort", "--property=\"cputype = 'Xeon #1'\"", "--hold"),
-    ),
-    comment="a worker of climate",
-)
+FULL = full("-t besteffort", "--property=\"cputype = 'Xeon #1'\"", "--hold")
 WEIRD = replace(
     SMALL,
     resources=replace(SMALL.resources, memory=0),
@@ -50,10 +32,10 @@ MEMORY = OAR(memory_property="memnode")
 
 @pytest.mark.parametrize(
     ("name", "job", "count"),
-    [("small", SMALL, 1), ("array", SMALL, 10), ("full", FULL, 1), ("weird", WEIRD, 2)],
+    samples(FULL, WEIRD),
 )
 def test_the_script_is_as_written_down(name: str, job: JobSpec, count: int) -> None:
-    path = GOLDEN / f"{name}.sh"
+    path = GOLDEN / "oar" / f"{name}.sh"
     assert MEMORY.script(job, count) == path.read_text(encoding="utf-8")
     subprocess.run(["bash", "-n", path], check=True)
 
@@ -95,7 +77,7 @@ def test_a_script_that_no_command_line_takes_is_refused() -> None:
 
 
 def test_memory_is_a_filter_where_the_site_says_which_property_has_it() -> None:
-    job = replace(SMALL, resources=replace(SMALL.resources, cores=4, memory=2**32 + 1))
+    job = asking(cores=4, memory=2**32 + 1)
     assert not [line for line in OAR().directives(job) if "property" in line]
     by_node = OAR.from_facts({"memory_property": "memnode"}).directives(job)
     assert "#OAR --property (memnode >= 4097)" in by_node
@@ -144,11 +126,11 @@ def test_cores_are_spread_over_gpus() -> None:
         (replace(SMALL, log="/logs/\x1b[31m.log"), "log"),
         (replace(SMALL, log="/logs/a\n.log"), "log"),
         (replace(SMALL, body="echo \ud800"), "script"),
-        (replace(SMALL, resources=replace(SMALL.resources, queue="a b")), "queue"),
-        (replace(SMALL, resources=replace(SMALL.resources, account="a'b")), "account"),
-        (replace(SMALL, resources=replace(SMALL.resources, directives=("-q x\nid",))), "directive"),
-        (replace(SMALL, resources=replace(SMALL.resources, directives=("-d /it's",))), "directive"),
-        (replace(SMALL, resources=replace(SMALL.resources, directives=("--project=a b",))), "proj"),
+        (asking(queue="a b"), "queue"),
+        (asking(account="a'b"), "account"),
+        (asking(directives=("-q x\nid",)), "directive"),
+        (asking(directives=("-d /it's",)), "directive"),
+        (asking(directives=("--project=a b",)), "proj"),
     ],
 )
 def test_a_value_that_would_leave_its_place_is_refused(broken: JobSpec, place: str) -> None:
@@ -162,7 +144,7 @@ def test_a_value_that_would_leave_its_place_is_refused(broken: JobSpec, place: s
      "--resubmit=5", "-r 2027-01-01 00:00:00", "--array-param-file x"],
 )  # fmt: skip
 def test_a_directive_that_takes_the_job_away_is_refused(line: str) -> None:
-    job = replace(SMALL, resources=replace(SMALL.resources, directives=(line,)))
+    job = asking(directives=(line,))
     with pytest.raises(ConfigError, match=re.escape(repr(line))) as caught:
         OAR().directives(job)
     assert caught.value.hint
@@ -172,7 +154,7 @@ def test_a_directive_that_takes_the_job_away_is_refused(line: str) -> None:
     "line", ["besteffort", "--arr=3", "-J", "--json", "-x", "--hold=1", "-t", "", "-", "--"]
 )
 def test_what_is_no_option_with_its_value_is_refused(line: str) -> None:
-    job = replace(SMALL, resources=replace(SMALL.resources, directives=(line,)))
+    job = asking(directives=(line,))
     with pytest.raises(ConfigError, match="is not an option of oarsub"):
         OAR().directives(job)
 

@@ -17,19 +17,12 @@ from dask_hpc.errors import (
     BatchUnavailable,
     HPCError,
     LimitReached,
-    SubmitRejected,
     UnreadableOutput,
 )
-from dask_hpc.process.runner import Command, Result
-from tests.batch.recorded_oar import oar_said
+from tests.batch.recorded import Saying, oar_said, refusal
 
+said = Saying("oarstat")
 SYSTEM = OAR(memory_property="mem")
-
-
-def said(stdout: str, *, stderr: str = "", exit_code: int = 0, program: str = "oarstat") -> Result:
-    return Result(
-        command=Command(argv=(program,)), exit_code=exit_code, stdout=stdout, stderr=stderr
-    )
 
 
 def status(**fields: object) -> JobStatus:
@@ -80,13 +73,9 @@ def test_an_array_in_part_is_not_believed() -> None:
     ],
 )
 def test_a_refusal_has_the_words_of_oar_and_a_hint(name: str, words: str, hint: str) -> None:
-    with pytest.raises(SubmitRejected) as caught:
-        SYSTEM.read_submit(oar_said(f"oarsub-{name}"))
-    assert type(caught.value) is SubmitRejected
-    assert str(caught.value).startswith("oar refused the job: ")
-    assert words in str(caught.value)
-    assert "[ADMISSION RULE]" not in str(caught.value)
-    assert hint in caught.value.hint
+    told = refusal(SYSTEM, oar_said(f"oarsub-{name}"), words=words, hint=hint)
+    assert told.startswith("oar refused the job: ")
+    assert "[ADMISSION RULE]" not in told
 
 
 @pytest.mark.parametrize(

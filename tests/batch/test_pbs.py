@@ -7,43 +7,25 @@ import shlex
 import subprocess
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_hpc.batch.moab import Moab
-from dask_hpc.batch.model import JobId, JobSpec, Resources, Tag
+from dask_hpc.batch.model import JobId, JobSpec, Tag
 from dask_hpc.batch.pbs import PBS
 from dask_hpc.batch.programs import is_in_job, programs_of
 from dask_hpc.batch.torque import Torque
 from dask_hpc.errors import ConfigError
 from dask_hpc.launch.launchers import LAUNCHERS
+from tests.batch.jobs import GOLDEN, SMALL, asking, full, samples
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-GIB = 2**30
+if TYPE_CHECKING:
+    from pathlib import Path
 
-SMALL = JobSpec(
-    tag=Tag("dask-climate-7f3a"),
-    resources=Resources(cores=1, memory=GIB),
-    body="exec true",
-    log="/home/ada/.local/state/dask-hpc/clusters/climate/logs/dask-climate-7f3a.{index}.log",
-)
-FULL = replace(
-    SMALL,
-    resources=Resources(
-        cores=36,
-        memory=100 * 10**9,
-        nodes=2,
-        gpus=4,
-        walltime=93600,
-        queue="premium",
-        account="physics-1",
-        directives=("-P climate", "-l place=scatter:excl", "-W umask=077"),
-    ),
-    comment="a worker of climate",
-)
+FULL = full("-P climate", "-l place=scatter:excl", "-W umask=077")
 WEIRD = replace(
     SMALL,
     resources=replace(
@@ -54,14 +36,10 @@ WEIRD = replace(
 SYSTEMS = [PBS, Torque, Moab]
 
 
-def asking(**changes: object) -> JobSpec:
-    return replace(SMALL, resources=replace(SMALL.resources, **changes))  # type: ignore[arg-type] # any of its fields
-
-
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
 @pytest.mark.parametrize(
     ("name", "job", "count"),
-    [("small", SMALL, 1), ("array", SMALL, 10), ("full", FULL, 1), ("weird", WEIRD, 2)],
+    samples(FULL, WEIRD),
 )
 def test_the_script_is_as_written_down(
     system: type[PBS], name: str, job: JobSpec, count: int

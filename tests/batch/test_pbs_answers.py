@@ -22,15 +22,10 @@ from dask_hpc.errors import (
     UnreadableOutput,
 )
 from dask_hpc.process.runner import Command, Result
-from tests.batch.recorded_pbs import pbs_said
+from tests.batch.recorded import Saying, pbs_said, refusal
 
+said = Saying("qsub")
 DIALECT = PBS()
-
-
-def said(stdout: str, *, stderr: str = "", exit_code: int = 0, program: str = "qsub") -> Result:
-    return Result(
-        command=Command(argv=(program,)), exit_code=exit_code, stdout=stdout, stderr=stderr
-    )
 
 
 def listing(**jobs: object) -> Result:
@@ -75,7 +70,7 @@ def test_an_accepted_job_without_an_id_is_not_taken_for_a_refused_one(
 def test_a_submission_that_was_cut_off_is_not_taken_for_a_refused_one(
     code: int, stderr: str
 ) -> None:
-    with pytest.raises(BatchUnavailable, match=r"qsub had no answer: \w") as caught:
+    with pytest.raises(BatchUnavailable, match=r"qsub did not answer: \w") as caught:
         DIALECT.read_submit(said("", stderr=stderr, exit_code=code))
     assert "looked for by its name" in caught.value.hint
 
@@ -98,14 +93,9 @@ def test_a_submission_that_was_cut_off_is_not_taken_for_a_refused_one(
     ],
 )
 def test_a_refusal_has_the_words_of_pbs_and_a_hint(name: str, words: str, hint: str) -> None:
-    with pytest.raises(SubmitRejected) as caught:
-        DIALECT.read_submit(pbs_said(name))
-    assert type(caught.value) is SubmitRejected
-    assert str(caught.value).startswith("qsub refused the job: ")
-    assert words in str(caught.value)
-    assert "usage" not in str(caught.value)
-    assert hint in caught.value.hint
-    assert not caught.value.transient
+    told = refusal(DIALECT, pbs_said(name), words=words, hint=hint)
+    assert told.startswith("qsub refused the job: ")
+    assert "usage" not in told
 
 
 @pytest.mark.parametrize("name", ["submit-over-max-queued", "array-submit-too-large"])
@@ -298,7 +288,7 @@ def test_an_empty_listing_is_told_from_no_listing() -> None:
 
 @pytest.mark.parametrize("name", ["server-down-qstat-json", "wrong-server"])
 def test_a_listing_that_failed_is_never_an_empty_one(name: str) -> None:
-    with pytest.raises(BatchUnavailable, match="qstat had no answer"):
+    with pytest.raises(BatchUnavailable, match="qstat did not answer"):
         DIALECT.read_status(pbs_said(name))
 
 

@@ -6,39 +6,21 @@ import re
 import subprocess
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dask_hpc.batch.model import JobId, JobSpec, Resources, Tag
+from dask_hpc.batch.model import JobId, JobSpec, Tag
 from dask_hpc.batch.sge import SGE
 from dask_hpc.errors import ConfigError
+from tests.batch.jobs import GIB, GOLDEN, SMALL, asking, full
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "sge"
-GIB = 2**30
+if TYPE_CHECKING:
+    from pathlib import Path
 
-SMALL = JobSpec(
-    tag=Tag("dask-climate-7f3a"),
-    resources=Resources(cores=1, memory=GIB),
-    body="exec true",
-    log="/home/ada/.local/state/dask-hpc/clusters/climate/logs/dask-climate-7f3a.{index}.log",
-)
-FULL = replace(
-    SMALL,
-    resources=Resources(
-        cores=36,
-        memory=100 * 10**9,
-        nodes=2,
-        gpus=4,
-        walltime=93600,
-        queue="long.q@@fast",
-        account="physics-1",
-        directives=("-p -10", "-l exclusive=true", "-m a"),
-    ),
-    comment="a worker of climate",
-)
+FULL = full("-p -10", "-l exclusive=true", "-m a", queue="long.q@@fast")
 WEIRD = replace(
     SMALL,
     resources=replace(SMALL.resources, memory=0),
@@ -54,10 +36,6 @@ SITE = {
 }
 
 
-def asking(**changes: object) -> JobSpec:
-    return replace(SMALL, resources=replace(SMALL.resources, **changes))  # type: ignore[arg-type]  # of Resources
-
-
 @pytest.mark.parametrize(
     ("name", "job", "count", "system"),
     [
@@ -68,7 +46,7 @@ def asking(**changes: object) -> JobSpec:
     ],
 )
 def test_the_script_is_as_written_down(name: str, job: JobSpec, count: int, system: SGE) -> None:
-    path = GOLDEN / f"{name}.sh"
+    path = GOLDEN / "sge" / f"{name}.sh"
     assert system.script(job, count) == path.read_text(encoding="utf-8")
     subprocess.run(["bash", "-n", path], check=True)
 

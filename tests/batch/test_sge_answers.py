@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -20,16 +21,13 @@ from dask_hpc.errors import (
     SubmitRejected,
     UnreadableOutput,
 )
-from dask_hpc.process.runner import Command, Result
-from tests.batch.recorded_sge import sge_said
+from tests.batch.recorded import Saying, refusal, sge_said
 
+if TYPE_CHECKING:
+    from dask_hpc.process.runner import Result
+
+said = Saying("qsub")
 SYSTEM = SGE()
-
-
-def said(stdout: str, *, stderr: str = "", exit_code: int = 0, program: str = "qsub") -> Result:
-    return Result(
-        command=Command(argv=(program,)), exit_code=exit_code, stdout=stdout, stderr=stderr
-    )
 
 
 def record(**fields: str) -> Result:
@@ -95,13 +93,9 @@ def test_an_array_of_another_size_is_not_ours() -> None:
 def test_a_refusal_has_the_words_of_grid_engine_and_a_hint(
     name: str, words: str, hint: str
 ) -> None:
-    with pytest.raises(SubmitRejected) as caught:
-        SYSTEM.read_submit(sge_said(name))
-    assert type(caught.value) is SubmitRejected
-    assert str(caught.value).startswith("grid engine refused the job: ")
-    assert words in str(caught.value)
-    assert "Exiting" not in str(caught.value)
-    assert hint in caught.value.hint
+    told = refusal(SYSTEM, sge_said(name), words=words, hint=hint)
+    assert told.startswith("grid engine refused the job: ")
+    assert "Exiting" not in told
 
 
 def test_a_command_that_has_no_grid_engine_says_so() -> None:

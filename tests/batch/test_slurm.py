@@ -5,37 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from dask_hpc.batch.model import JobId, JobSpec, Resources, Tag
+from dask_hpc.batch.model import JobId, JobSpec, Tag
 from dask_hpc.batch.slurm import Slurm
 from dask_hpc.errors import ConfigError
+from tests.batch.jobs import GOLDEN, SMALL, asking, full, samples
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "slurm"
-GIB = 2**30
-
-SMALL = JobSpec(
-    tag=Tag("dask-climate-7f3a"),
-    resources=Resources(cores=1, memory=GIB),
-    body="exec true",
-    log="/home/ada/.local/state/dask-hpc/clusters/climate/logs/dask-climate-7f3a.{index}.log",
-)
-FULL = replace(
-    SMALL,
-    resources=Resources(
-        cores=36,
-        memory=100 * 10**9,
-        nodes=2,
-        gpus=4,
-        walltime=93600,
-        queue="premium",
-        account="physics-1",
-        directives=("--qos=high", "--constraint='skylake|rome'", "--mem=0"),
-    ),
-    comment="a worker of climate",
-)
+FULL = full("--qos=high", "--constraint='skylake|rome'", "--mem=0")
 WEIRD = replace(
     SMALL,
     resources=replace(SMALL.resources, memory=0, account='the "account" \\ of #1'),
@@ -46,10 +24,10 @@ WEIRD = replace(
 
 @pytest.mark.parametrize(
     ("name", "job", "count"),
-    [("small", SMALL, 1), ("array", SMALL, 10), ("full", FULL, 1), ("weird", WEIRD, 2)],
+    samples(FULL, WEIRD),
 )
 def test_the_script_is_as_written_down(name: str, job: JobSpec, count: int) -> None:
-    expected = (GOLDEN / f"{name}.sh").read_text(encoding="utf-8")
+    expected = (GOLDEN / "slurm" / f"{name}.sh").read_text(encoding="utf-8")
     assert Slurm().script(job, count) == expected
 
 
@@ -58,12 +36,12 @@ def test_the_script_is_as_written_down(name: str, job: JobSpec, count: int) -> N
     [(60, "00:01:00"), (86400, "24:00:00"), (359999, "99:59:59"), (1209600, "336:00:00")],
 )
 def test_a_walltime_is_written_in_hours(walltime: float, written: str) -> None:
-    job = replace(SMALL, resources=replace(SMALL.resources, walltime=walltime))
+    job = asking(walltime=walltime)
     assert f"#SBATCH --time={written}" in Slurm().directives(job)
 
 
 def test_memory_is_rounded_up_to_what_slurm_counts_in() -> None:
-    job = replace(SMALL, resources=replace(SMALL.resources, memory=2**20 + 1))
+    job = asking(memory=2**20 + 1)
     assert "#SBATCH --mem=2M" in Slurm().directives(job)
 
 
@@ -99,9 +77,9 @@ def test_several_jobs_are_one_array_with_a_log_each() -> None:
         (replace(SMALL, tag=Tag("a,b")), "job name"),
         (replace(SMALL, log="/logs/\x1b[31m.log"), "output"),
         (replace(SMALL, log="/logs/back\\slash.log"), "log"),
-        (replace(SMALL, resources=replace(SMALL.resources, queue="a\u2028b")), "partition"),
-        (replace(SMALL, resources=replace(SMALL.resources, account="a\0b")), "account"),
-        (replace(SMALL, resources=replace(SMALL.resources, directives=("-q x\nid",))), "directive"),
+        (asking(queue="a\u2028b"), "partition"),
+        (asking(account="a\0b"), "account"),
+        (asking(directives=("-q x\nid",)), "directive"),
     ],
 )
 def test_a_value_that_would_leave_its_line_is_refused(broken: JobSpec, place: str) -> None:
@@ -114,7 +92,7 @@ def test_a_value_that_would_leave_its_line_is_refused(broken: JobSpec, place: st
     "line", ["--array=0-3", "-a0-3", "--qos=x -a 3", "--job-name=mine", "-J mine", "--wait", "-W"]
 )
 def test_a_directive_that_takes_the_job_away_is_refused(line: str) -> None:
-    job = replace(SMALL, resources=replace(SMALL.resources, directives=(line,)))
+    job = asking(directives=(line,))
     with pytest.raises(ConfigError, match=re.escape(repr(line))) as caught:
         Slurm().directives(job)
     assert caught.value.hint
@@ -122,7 +100,7 @@ def test_a_directive_that_takes_the_job_away_is_refused(line: str) -> None:
 
 @pytest.mark.parametrize("line", ["-C haswell", "--exclusive", "-A me", "--comment=a-b", "-q wide"])
 def test_other_directives_are_taken_as_they_are(line: str) -> None:
-    job = replace(SMALL, resources=replace(SMALL.resources, directives=(line,)))
+    job = asking(directives=(line,))
     assert Slurm().directives(job)[-1] == f"#SBATCH {line}"
 
 

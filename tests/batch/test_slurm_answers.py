@@ -22,8 +22,9 @@ from dask_hpc.errors import (
     UnreadableOutput,
 )
 from dask_hpc.process.runner import Command, Result
-from tests.batch.recorded import slurm_said
+from tests.batch.recorded import Saying, refusal, slurm_said
 
+said = Saying("sbatch")
 SLURM = Slurm()
 HEADER = SEPARATOR.join(
     ["JOBID", "STATE", "EXIT_CODE", "START_TIME", "END_TIME", "NODELIST", "REASON", "NAME", ""]
@@ -37,12 +38,6 @@ def squeue(*rows: tuple[str, ...], stderr: str = "", exit_code: int = 0) -> Resu
         exit_code=exit_code,
         stdout="".join(f"{line}\n" for line in lines),
         stderr=stderr,
-    )
-
-
-def said(stdout: str, *, stderr: str = "", exit_code: int = 0, program: str = "sbatch") -> Result:
-    return Result(
-        command=Command(argv=(program,)), exit_code=exit_code, stdout=stdout, stderr=stderr
     )
 
 
@@ -111,14 +106,9 @@ def test_a_submission_that_was_cut_off_is_not_taken_for_a_refused_one(
     ],
 )
 def test_a_refusal_has_slurms_words_and_a_hint(name: str, words: str, hint: str) -> None:
-    with pytest.raises(SubmitRejected) as caught:
-        SLURM.read_submit(slurm_said(name))
-    assert type(caught.value) is SubmitRejected
-    assert str(caught.value).startswith("slurm refused the job: ")
-    assert words in str(caught.value)
-    assert "sbatch: " not in str(caught.value)
-    assert hint in caught.value.hint
-    assert not caught.value.transient
+    told = refusal(SLURM, slurm_said(name), words=words, hint=hint)
+    assert told.startswith("slurm refused the job: ")
+    assert "sbatch: " not in told
 
 
 @pytest.mark.parametrize(
@@ -239,6 +229,15 @@ def test_ended_jobs_are_told_apart() -> None:
     assert "directory of its log" in jobs[JobId("35")].plain_reason
     assert jobs[JobId("25")].plain_reason == "reached its walltime"
     assert jobs[JobId("25")].end_time == 1795170456.0
+
+
+def test_newer_releases_print_exit_codes_as_pairs() -> None:
+    jobs = SLURM.read_status(slurm_said("squeue-ended-24.11"))
+    assert {job.tag: (job.state, job.exit_code) for job in jobs.values()} == {
+        "ended-ok": (JobState.DONE, 0),
+        "ended-seven": (JobState.FAILED, 7),
+        "ended-killed": (JobState.FAILED, 137),
+    }
 
 
 def test_an_empty_listing_is_told_from_no_listing() -> None:

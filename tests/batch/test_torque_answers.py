@@ -17,19 +17,14 @@ from dask_hpc.errors import (
     BatchUnavailable,
     HPCError,
     LimitReached,
-    SubmitRejected,
     UnreadableOutput,
 )
-from dask_hpc.process.runner import Command, Result
-from tests.batch.recorded_pbs import torque_said
+from tests.batch.recorded import Saying, refusal, torque_said
 
 TORQUE, MOAB = Torque(), Moab()
 
 
-def said(stdout: str, *, stderr: str = "", exit_code: int = 0, program: str = "qstat") -> Result:
-    return Result(
-        command=Command(argv=(program,)), exit_code=exit_code, stdout=stdout, stderr=stderr
-    )
+said = Saying("qstat")
 
 
 def test_the_id_of_a_submission_is_read() -> None:
@@ -53,12 +48,8 @@ def test_the_id_of_a_submission_is_read() -> None:
     ],
 )
 def test_a_refusal_has_the_words_of_torque_and_a_hint(name: str, words: str, hint: str) -> None:
-    with pytest.raises(SubmitRejected) as caught:
-        TORQUE.read_submit(torque_said(name))
-    assert type(caught.value) is SubmitRejected
-    assert words in str(caught.value)
-    assert "usage" not in str(caught.value)
-    assert hint in caught.value.hint
+    told = refusal(TORQUE, torque_said(name), words=words, hint=hint)
+    assert "usage" not in told
 
 
 @pytest.mark.parametrize("name", ["submit-over-max-queued", "array-submit-too-large"])

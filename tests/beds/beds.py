@@ -23,7 +23,7 @@ SESSION_VARIABLE = "DASK_HPC_TEST_SESSION"
 _IMPOSSIBLE = 77  # what the scripts exit with where they cannot work at all
 
 Flavour = Literal["openmpi", "mpich"]
-Name = Literal["data", "mpi", "slurm", "slurm_net", "oar", "sge", "sshd"]
+Name = Literal["data", "chromium", "mpi", "slurm", "slurm_net", "oar", "sge", "htcondor", "sshd"]
 
 
 class BedUnavailable(Exception):
@@ -163,11 +163,16 @@ class SlurmBed(Bed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OarBed(Bed):
-    """An OAR with two nodes of four cores, and node3, which is switched off; `USER` submits."""
+class UsersBed(Bed):
+    """A system that takes no jobs of root: `USER` submits."""
+
+    @property
+    def python(self) -> str:
+        """The interpreter that its users have."""
+        return sys.executable
 
     def argv(self, *argv: str | Path, user: str = USER, cwd: str | Path = "/") -> list[str]:
-        """Return the command line that runs a command as a user: OAR takes no jobs of root."""
+        """Return the command line that runs a command as a user."""
         place = ("-u", user, "-C", str(cwd))
         return [str(self.script), "exec", *place, "--", *map(str, argv)]
 
@@ -179,12 +184,27 @@ class OarBed(Bed):
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Let the database answer nothing."""
+        """Let the server answer nothing."""
         self.control("pause")
         try:
             yield
         finally:
             self.control("resume")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OarBed(UsersBed):
+    """An OAR with two nodes of four cores, and node3, which is switched off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HTCondorBed(UsersBed):
+    """An HTCondor with one machine of eight processors, in a root of Debian 13."""
+
+    @property
+    def python(self) -> str:
+        """The root's own Python, with what the tests need; it runs in the root only."""
+        return self.control("python").strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +322,8 @@ def _slurm(*, separate: bool) -> SlurmBed:
 
 def make(name: Name) -> Bed:
     """Return the handle of a bed, which need not be up yet."""
+    if name == "chromium":
+        return Bed(script=SCRIPTS / "chromium.sh")
     if name == "data":
         return Bed(script=SCRIPTS / "data.sh")
     if name == "mpi":
@@ -310,6 +332,8 @@ def make(name: Name) -> Bed:
         return SshBed(script=SCRIPTS / "sshd.sh")
     if name == "oar":
         return OarBed(script=SCRIPTS / "oar.sh")
+    if name == "htcondor":
+        return HTCondorBed(script=SCRIPTS / "htcondor.sh")
     if name == "sge":
         return SgeBed(script=SCRIPTS / "sge.sh")
     return _slurm(separate=name == "slurm_net")

@@ -61,7 +61,7 @@ class Beds:
             self.attempts[name] = _attempt(make(name), name)
         return self.attempts[name]
 
-    def leftover_jobs(self, *, seconds: float = 10) -> list[str]:
+    def leftover_jobs(self, *, seconds: float = 30) -> list[str]:
         """Return the jobs that the tests left in a queue that is ours alone, and cancel them."""
         found = []
         for name, attempt in self.attempts.items():
@@ -195,7 +195,7 @@ def end_leftovers(session: str, *, seconds: float = 5) -> list[str]:
     for process in found:
         with suppress(psutil.Error):
             process.kill()
-    until_now(lambda: not _living(session), 5)
+    until_now(lambda: not _living(session), 30)
     return said
 
 

@@ -59,7 +59,7 @@ def test_what_cannot_work_here_differs_from_what_failed(tmp_path: Path) -> None:
 
 
 def test_beds_say_that_they_need_root(other_user: OtherUser) -> None:
-    for name in ("slurm.sh", "sshd.sh"):
+    for name in ("slurm.sh", "sshd.sh", "htcondor.sh"):
         done = other_user("/bin/bash", CHECKOUT / "tests" / "beds" / name, "start")
         assert (done.returncode, "only root" in done.stderr) == (77, True)
 

@@ -46,7 +46,7 @@ def becomes(bed: SlurmBed, job: str, *states: str, seconds: float = 30) -> bool:
     return until_now(lambda: bed.job_state(job) in states, seconds, every=0.1)
 
 
-def lines_of(path: Path, *, count: int = 1, seconds: float = 20) -> list[str]:
+def lines_of(path: Path, *, count: int = 1, seconds: float = 60) -> list[str]:
     def read() -> list[str]:
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
@@ -127,7 +127,7 @@ def test_ending_the_wrapper_ends_the_command(bed: SlurmBed) -> None:
     assert lines_of(mark)
     wrapper.kill()
     wrapper.wait()
-    assert until_now(lambda: not is_running("sleep 997532"), 5)
+    assert until_now(lambda: not is_running("sleep 997532"), 30)
 
 
 @BOTH
@@ -138,7 +138,7 @@ def test_a_signal_reaches_the_command_below_its_wrappers(bed: SlurmBed) -> None:
     assert lines_of(mark) == ["up"]
     bed.send_signal(command, signal.SIGUSR1)
     assert lines_of(mark, count=2) == ["up", "told"]
-    assert command.wait(timeout=5) == 0
+    assert command.wait(timeout=30) == 0
 
 
 @BOTH

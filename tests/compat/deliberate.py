@@ -10,7 +10,9 @@ _KEYS = "certificates stay in the cluster's private directory, and are always th
 _CORE = "test_jobqueue_core"
 
 # Modules that are in neither run.
-NOT_OFFERED = {"test_runner.py": "runners are not offered: see dask-hpc run"}
+NOT_OFFERED = {
+    "test_runner.py": "it makes a runner of its own of the inner parts of dask-jobqueue's"
+}
 
 DELIBERATE = {
     **{
@@ -29,8 +31,8 @@ DELIBERATE = {
     f"{_CORE}::test_default_number_of_worker_processes": _COMMAND,
     f"{_CORE}::test_dashboard_link": "the dashboard opens by a link for one browser, once",
     f"{_CORE}::test_forward_ip": "the scheduler listens where nodes reach it, not everywhere",
+    f"{_CORE}::test_security": _COMMAND,
     f"{_CORE}::test_security_temporary": _KEYS,
     f"{_CORE}::test_security_temporary_defaults": _KEYS,
     "test_slurm::test_worker_name_uses_cluster_name": "workers are named after their job",
-    "test_slurm::test_slurm_runner": "runners are not offered: see dask-hpc run",
 }

@@ -50,6 +50,29 @@ def test_the_script_is_the_same_for_every_submission(name: str, count: int) -> N
     assert any(JOB.tag in word for word in (*command.argv, *command.env.values()))
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("A=1;B=two words", "A=1 B='two words' "),
+        ("\"A=1 B='two words'\"", "A=1 B='two words' "),
+        (None, ""),
+    ],
+)
+def test_a_description_keeps_the_variables_of_its_user(said: str | None, kept: str) -> None:
+    extra = {"Environment": said} if said else {}
+    _, system = made("htcondor", job_extra_directives=extra)
+    (line,) = (one for one in system.text.splitlines() if one.startswith("environment ="))
+    assert line.startswith(f'environment = "{kept}DASK_HPC_JOB_NAME=$(dask_hpc_tag) ')
+
+
+def test_a_description_keeps_the_universe_of_its_user() -> None:
+    _, plain = made("htcondor")
+    assert "universe = vanilla" in plain.text.splitlines()
+    _, system = made("htcondor", job_extra_directives={"universe": "docker"})
+    found = [line for line in system.text.splitlines() if line.startswith("universe")]
+    assert found == ["universe = docker"]
+
+
 def test_a_class_with_commands_of_its_own_is_obeyed() -> None:
     class Wrapped(jobs.SLURMJob):
         submit_command = "site-submit --fast"

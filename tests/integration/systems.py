@@ -17,8 +17,8 @@ from dask_hpc.batch.model import JobId, Tag
 from dask_hpc.batch.queue import Queue
 from dask_hpc.plugins import BATCH_SYSTEMS, load
 from dask_hpc.process.local import LocalRunner
+from tests import standins
 from tests.integration.places import Job, Place
-from tests.standins import lsf
 from tests.standins.jobs import VARIABLE, Jobs
 from tests.standins.pbs.server import pbs_server
 
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
 REAL = {"slurm": "slurm", "sge": "sge"}  # and the beds that they are
 STAND_INS = ("pbs", "torque", "lsf")
+RARE_STAND_INS = ("moab", "htcondor")  # not for what runs on every system
 # What submits, lists and cancels.
 PROGRAMS = {
     "slurm": ("sbatch", "squeue", "scancel"),
     **dict.fromkeys(("sge", "pbs", "torque"), ("qsub", "qstat", "qdel")),
     "lsf": ("bsub", "bjobs", "bkill"),
+    "htcondor": ("condor_submit", "condor_q", "condor_rm"),
 }
 AS_USER = "DASK_HPC_TEST_SYSTEM"  # names the one system that this process is run as a user for
 EVERY: list[Any] = (
@@ -90,10 +92,10 @@ class SystemPlace(Place):
 
 
 @contextmanager
-def _lsf(directory: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
+def _commands(name: str, directory: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
     directory.mkdir()
     jobs = Jobs(directory)
-    programs = [str(Path(lsf.__file__).parent), str(Path(sys.executable).parent)]
+    programs = [str(Path(standins.__file__).parent / name), str(Path(sys.executable).parent)]
     patch.setenv("PATH", os.pathsep.join([*programs, os.environ["PATH"]]))
     patch.setenv(VARIABLE, str(directory))
     try:
@@ -103,9 +105,10 @@ def _lsf(directory: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @contextmanager
-def _stand_in(name: str, directory: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
-    if name == "lsf":
-        with _lsf(directory, patch):
+def stand_in(name: str, directory: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have a stand-in of a system on the path for a while; its files go to a new directory."""
+    if name in ("lsf", "htcondor"):
+        with _commands(name, directory, patch):
             yield
     else:
         flavour = {"pbs": "openpbs"}.get(name, name)
@@ -125,8 +128,8 @@ def system_at(request: pytest.FixtureRequest, name: str) -> Iterator[SystemPlace
         found = SystemPlace(site=name, home=Path(home))
         for variable, value in found.environ.items():
             patch.setenv(variable, value)
-        if name in STAND_INS:
-            with _stand_in(name, Path(home) / "server", patch):
+        if name in (*STAND_INS, *RARE_STAND_INS) and AS_USER not in os.environ:
+            with stand_in(name, Path(home) / "server", patch):
                 yield found
                 left = found.clean()
         else:

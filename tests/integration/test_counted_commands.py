@@ -40,7 +40,9 @@ COMMANDS = {
     "sge": Commands(hold="-h", array="-t 1-100", listing="-xml"),
     "pbs": Commands(hold="-h", array="-J 0-99"),
     "torque": Commands(hold="-h", array="-t 0-99"),
-    "lsf": Commands(hold="-H"),  # of an array, its script speaks
+    # Of an array, their scripts speak.
+    "lsf": Commands(hold="-H"),
+    "htcondor": Commands(hold="hold = True"),
 }
 
 

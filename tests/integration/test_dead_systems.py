@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from dask_hpc.testing import read_recording
 from tests.batch.recorded import RECORDINGS
 from tests.integration.places import wait_for
 from tests.integration.shims import calls_in
-from tests.integration.systems import PROGRAMS, system_at
+from tests.integration.systems import AS_USER, PROGRAMS, system_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,6 +85,11 @@ DEATHS = [
     ),
     pytest.param(Death(system="lsf", die=hangs), id="lsf-hangs"),
 ]
+if os.environ.get(AS_USER) == "htcondor":  # on the real one alone
+    words = ("submit", "q-json", "rm")
+    DEATHS = [
+        pytest.param(Death(system="htcondor", die=refuses("htcondor", *words)), id="htcondor")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +139,7 @@ def live_through(system: SystemPlace, outage: Callable[[], Any]) -> Seen:
 
             def is_known() -> bool:
                 number = len(results)
-                results.append(client.submit(lambda one: one, number).result(timeout=10))
+                results.append(client.submit(lambda one: one, number).result(timeout=60))
                 report = cluster.report()
                 workers.append(report.workers)
                 return report.unanswered_since is not None

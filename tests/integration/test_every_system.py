@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +16,13 @@ from tests.integration.places import wait_for
 from tests.integration.systems import AS_USER, EVERY, SystemPlace, system_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from tests.beds.beds import OarBed
+    from tests.beds.beds import UsersBed
 
 pytestmark = pytest.mark.timeout(180)
+
+OTHERS = ("test_counted_commands.py", "test_dead_systems.py")  # which do so by themselves elsewhere
 
 
 @pytest.fixture(scope="module", params=EVERY)
@@ -96,14 +97,28 @@ def test_a_job_that_dies_at_once_is_told_with_its_words(system: SystemPlace) -> 
 
 
 @pytest.mark.skipif(AS_USER in os.environ, reason="runs all of the above, and not itself")
-def test_all_of_this_on_oar_which_takes_no_jobs_of_root(oar: OarBed) -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("name", "others", "passed"),
+    [
+        pytest.param("oar", (), 4, marks=pytest.mark.bed("oar")),
+        pytest.param("htcondor", OTHERS, 10, marks=pytest.mark.bed("htcondor")),
+    ],
+    ids=["oar", "htcondor"],
+)
+def test_all_of_this_where_root_submits_no_jobs(
+    request: pytest.FixtureRequest, name: str, others: Sequence[str], passed: int
+) -> None:
+    bed: UsersBed = request.getfixturevalue(name)
     checkout = Path(__file__).parents[2]
-    probe = oar.argv(sys.executable, "-c", "import dask_hpc, pytest", cwd=checkout)
+    # The Python of a bed has what the tests need, and not us.
+    python = ("env", f"{AS_USER}={name}", f"PYTHONPATH={checkout / 'src'}", bed.python)
+    probe = bed.argv(*python, "-c", "import dask_hpc, pytest", cwd=checkout)
     if subprocess.run(probe, capture_output=True, check=False).returncode:
         pytest.skip("users of the bed may not read this checkout or its Python")
-    options = ("-q", "-p", "no:cacheprovider", "--no-header", "-W", "ignore")
-    words = ("env", f"{AS_USER}=oar", sys.executable, "-m", "pytest", *options, __file__)
-    argv = oar.argv(*words, cwd=checkout)
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=170, check=False)
+    options = ("-q", "-p", "no:cacheprovider", "--no-header", "-W", "ignore", "-k", name)
+    files = (Path(__file__), *(Path(__file__).with_name(other) for other in others))
+    argv = bed.argv(*python, "-m", "pytest", *options, *files, cwd=checkout)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=580, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
-    assert "4 passed" in done.stdout
+    assert f"{passed} passed" in done.stdout

@@ -37,12 +37,11 @@ from dask_hpc.batch.htcondor_words import (
     plain_waiting,
 )
 from dask_hpc.batch.model import BatchQueue, JobId, JobState, JobStatus, Tag
+from dask_hpc.batch.refusal import fitting, refused, unclear
 from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
     BatchError,
-    BatchUnavailable,
     ConfigError,
-    SubmitRejected,
     UnreadableOutput,
 )
 from dask_hpc.process.runner import Command
@@ -216,19 +215,11 @@ def _query(*argv: str) -> Command:
 def _refused(result: Result) -> BatchError:
     said = words(result)
     # Without a word, or ended by a signal: whoever refuses says so.
-    unclear = not result.stderr.strip() or result.exit_code < 0
-    if unclear or any(sign in result.stderr for sign in UNAVAILABLE):
-        return BatchUnavailable(
-            f"htcondor did not answer: {said or f'exit code {result.exit_code}'}",
-            result=result,
-            hint="the job may have been submitted: it is looked for by its name",
-        )
-    for refusal in REFUSALS:
-        if refusal.words.search(result.stderr):
-            return refusal.error(
-                f"htcondor refused the job: {said}", result=result, hint=refusal.hint
-            )
-    return SubmitRejected(f"htcondor refused the job: {said}", result=result, hint=OTHERWISE)
+    is_unclear = not result.stderr.strip() or result.exit_code < 0
+    if is_unclear or any(sign in result.stderr for sign in UNAVAILABLE):
+        return unclear("htcondor", said, result=result)
+    row = fitting(REFUSALS, result.stderr)
+    return refused("htcondor", said, row=row, otherwise=OTHERWISE, result=result)
 
 
 def _statuses(result: Result, *, is_over: bool) -> dict[JobId, JobStatus]:

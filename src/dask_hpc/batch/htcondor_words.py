@@ -50,6 +50,8 @@ HOLDS = {
     6: _failed("its shell could not be started on the machine"),
     7: _failed("its log could not be opened: is its directory there"),
     8: _failed("its input could not be opened"),
+    9: _failed("its log could not be opened: is its directory there"),
+    10: _failed("its input could not be opened"),
     12: _failed("its output could not be copied back"),
     13: _failed("its input could not be copied"),
     14: _failed("its directory is not there on the machine"),

@@ -21,12 +21,11 @@ from dask_hpc.batch.lsf_table import (
 )
 from dask_hpc.batch.lsf_words import GONE, OTHERWISE, REFUSALS, REFUSED
 from dask_hpc.batch.model import JobId
+from dask_hpc.batch.refusal import fitting, refused, unclear
 from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
     BatchError,
-    BatchUnavailable,
     ConfigError,
-    SubmitRejected,
     UnreadableOutput,
 )
 from dask_hpc.process.runner import Command
@@ -324,15 +323,9 @@ def _users_directive(line: str) -> str:
 
 def _refused(result: Result) -> BatchError:
     said = words(result)
-    refusals = [refusal for refusal in REFUSALS if refusal.words.search(result.words)]
     is_refusal = REFUSED.search(result.words) is not None
     # A lost connection is no refusal, though bsub calls the job not submitted.
     if not said or result.exit_code < 0 or not is_refusal or is_silent_daemon(result):
-        return BatchUnavailable(
-            f"lsf did not answer: {said or f'bsub ended with exit code {result.exit_code}'}",
-            result=result,
-            hint="the job may have been submitted: it is looked for by its name",
-        )
-    error = refusals[0].error if refusals else SubmitRejected
-    hint = refusals[0].hint if refusals else OTHERWISE
-    return error(f"lsf refused the job: {said}", result=result, hint=hint)
+        return unclear("lsf", said, result=result)
+    row = fitting(REFUSALS, result.words)
+    return refused("lsf", said, row=row, otherwise=OTHERWISE, result=result)

@@ -33,11 +33,10 @@ from dask_hpc.batch.oar_words import (
     Ending,
     plain_waiting,
 )
+from dask_hpc.batch.refusal import fitting, refused, unclear
 from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
     BatchError,
-    BatchUnavailable,
-    SubmitRejected,
     UnreadableOutput,
 )
 from dask_hpc.process.runner import Command
@@ -244,15 +243,9 @@ def _refused(result: Result) -> BatchError:
     said = words(result)
     # Without a word, or ended by a signal: whoever refuses says so.
     if not said or result.exit_code < 0 or any(sign in result.stderr for sign in UNAVAILABLE):
-        return BatchUnavailable(
-            f"oar did not answer: {said or f'oarsub ended with exit code {result.exit_code}'}",
-            result=result,
-            hint="the job may have been submitted: it is looked for by its name",
-        )
-    for refusal in REFUSALS:
-        if refusal.words.search(result.words):
-            return refusal.error(f"oar refused the job: {said}", result=result, hint=refusal.hint)
-    return SubmitRejected(f"oar refused the job: {said}", result=result, hint=OTHERWISE)
+        return unclear("oar", said, result=result)
+    row = fitting(REFUSALS, result.words)
+    return refused("oar", said, row=row, otherwise=OTHERWISE, result=result)
 
 
 def _status(fields: Mapping[str, object]) -> JobStatus:

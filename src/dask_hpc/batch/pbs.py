@@ -26,12 +26,11 @@ from dask_hpc.batch.pbs_table import (
     words,
 )
 from dask_hpc.batch.pbs_words import GONE, OTHERWISE, PBS_CODES, REFUSALS
+from dask_hpc.batch.refusal import fitting, refused, unclear
 from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
     BatchError,
-    BatchUnavailable,
     ConfigError,
-    SubmitRejected,
     UnreadableOutput,
 )
 from dask_hpc.process.runner import Command
@@ -269,17 +268,9 @@ def _refused(result: Result) -> BatchError:
     said = words(result)
     # Without a word, or ended by a signal: whoever refuses says so.
     if not said or result.exit_code < 0 or is_unavailable(result):
-        return BatchUnavailable(
-            f"{program} had no answer: {said or f'it ended with exit code {result.exit_code}'}",
-            result=result,
-            hint="the job may have been submitted: it is looked for by its name",
-        )
-    for refusal in REFUSALS:
-        if refusal.words.search(result.words):
-            return refusal.error(
-                f"{program} refused the job: {said}", result=result, hint=refusal.hint
-            )
-    return SubmitRejected(f"{program} refused the job: {said}", result=result, hint=OTHERWISE)
+        return unclear(program, said, result=result)
+    row = fitting(REFUSALS, result.words)
+    return refused(program, said, row=row, otherwise=OTHERWISE, result=result)
 
 
 def _queue(name: str, limits: Mapping[str, str], *, default: str) -> BatchQueue:

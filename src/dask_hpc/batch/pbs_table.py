@@ -73,7 +73,7 @@ def check_answer(result: Result) -> None:
     program = result.command.argv[0]
     if is_unavailable(result):
         raise BatchUnavailable(
-            f"{program} had no answer: {words(result)}",
+            f"{program} did not answer: {words(result)}",
             result=result,
             hint="it is asked again; nothing is concluded from its silence",
         )

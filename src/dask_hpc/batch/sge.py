@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from dask_hpc.batch.model import BatchQueue, JobId, JobState, JobStatus, Tag
+from dask_hpc.batch.refusal import fitting, refused, unclear
 from dask_hpc.batch.sge_directives import INDEX, Names, check_body, directives, log_line
 from dask_hpc.batch.sge_ends import ended
 from dask_hpc.batch.sge_table import (
@@ -38,11 +39,11 @@ from dask_hpc.batch.sge_words import (
     plain_reason,
 )
 from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
-from dask_hpc.errors import BatchError, BatchUnavailable, UnreadableOutput
+from dask_hpc.errors import BatchError, UnreadableOutput
 from dask_hpc.process.runner import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from dask_hpc.batch.model import JobSpec
     from dask_hpc.process.runner import Result
@@ -269,20 +270,11 @@ def _query(*argv: str) -> Command:
 
 def _refused(result: Result) -> BatchError:
     said = words(result)
-    fitting: Iterator[BatchError] = (
-        refusal.error(
-            f"grid engine refused the job: {said}", result=result, hint=refusal.hint or OTHERWISE
-        )
-        for refusal in REFUSALS
-        if refusal.words.search(result.stderr)
-    )
+    row = fitting(REFUSALS, result.stderr)
     # Whoever refuses says so: anything else may have gone wrong after the job was taken.
-    unclear = BatchUnavailable(
-        f"grid engine did not answer: {said or f'qsub ended with exit code {result.exit_code}'}",
-        result=result,
-        hint="the job may have been submitted: it is looked for by its name",
-    )
-    return unclear if is_unavailable(result) else next(fitting, unclear)
+    if row is None or is_unavailable(result):
+        return unclear("grid engine", said, result=result)
+    return refused("grid engine", said, row=row, otherwise=OTHERWISE, result=result)
 
 
 def _status(row: str, told: Mapping[str, str], *, why: str | None) -> JobStatus:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from dask_hpc._units import format_clock
 from dask_hpc.batch.directives import checked
 from dask_hpc.batch.model import BatchQueue, JobId, JobState, JobStatus, Tag
+from dask_hpc.batch.refusal import fitting, refused, unclear
 from dask_hpc.batch.slurm_table import (
     SEPARATOR,
     check_answer,
     collapse,
+    ending,
     exit_code,
     gpus,
     job_ids,
@@ -36,9 +38,7 @@ from dask_hpc.batch.slurm_words import (
 from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
     BatchError,
-    BatchUnavailable,
     ConfigError,
-    SubmitRejected,
     UnreadableOutput,
 )
 from dask_hpc.process.runner import Command
@@ -85,7 +85,7 @@ _PLAIN = re.compile(r"[\w@%+=:,./{}^~-]+")
 
 
 class Slurm(BatchSystem):
-    """Slurm: tried with 22.05; ``squeue --Format`` must know suffixes and exit codes.
+    """Slurm: tried with 22.05 and 24.11; ``squeue --Format`` must know suffixes and exit codes.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class Slurm(BatchSystem):
         check_answer(result)
         found: dict[JobId, JobStatus] = {}
         for ids, word, status, start, end, nodes, reason, name in rows(result, len(_JOB_FIELDS)):
-            wait_status = number(status)
+            code, signal = ending(status)
             state = _held(state_of(word), reason)
             job = JobStatus(
                 id=JobId(ids),
@@ -182,8 +182,7 @@ class Slurm(BatchSystem):
                 start_estimate=moment(start) if state.is_waiting else None,
                 end_time=None if state.is_waiting else moment(end),
                 nodes=nodes,
-                # As wait(2) has it: 768 is exit code 3, 9 is signal 9.
-                exit_code=exit_code(wait_status >> 8, signal=wait_status & 127, state=state),
+                exit_code=exit_code(code, signal=signal, state=state),
             )
             found |= _each(ids, job)
         return found
@@ -209,7 +208,7 @@ class Slurm(BatchSystem):
         found: dict[JobId, JobStatus] = {}
         table = rows(result, len(_HISTORY_FIELDS))
         for ids, word, codes, _start, end, nodes, reason, name in table:
-            code, _, signal = codes.partition(":")
+            code, signal = ending(codes)
             state = state_of(word)
             job = JobStatus(
                 id=JobId(ids),
@@ -219,7 +218,7 @@ class Slurm(BatchSystem):
                 plain_reason=plain_reason(reason, state),
                 end_time=None if state.is_waiting else moment(end),
                 nodes="" if nodes == "None assigned" else nodes,
-                exit_code=exit_code(number(code), signal=number(signal), state=state),
+                exit_code=exit_code(code, signal=signal, state=state),
             )
             found |= _each(ids, job)
         return found
@@ -323,15 +322,9 @@ def _refused(result: Result) -> BatchError:
     said = words(result)
     # Without a word, or ended by a signal: whoever refuses says so.
     if not said or result.exit_code < 0 or any(sign in result.stderr for sign in UNAVAILABLE):
-        return BatchUnavailable(
-            f"slurm did not answer: {said or f'sbatch ended with exit code {result.exit_code}'}",
-            result=result,
-            hint="the job may have been submitted: it is looked for by its name",
-        )
-    for refusal in REFUSALS:
-        if refusal.words.search(result.stderr):
-            return refusal.error(f"slurm refused the job: {said}", result=result, hint=refusal.hint)
-    return SubmitRejected(f"slurm refused the job: {said}", result=result, hint=OTHERWISE)
+        return unclear("slurm", said, result=result)
+    row = fitting(REFUSALS, result.stderr)
+    return refused("slurm", said, row=row, otherwise=OTHERWISE, result=result)
 
 
 def _held(state: JobState, reason: str) -> JobState:

@@ -140,6 +140,18 @@ def state_of(cell: str) -> JobState:
     return STATES.get(cell.partition(" ")[0], JobState.UNKNOWN)
 
 
+def ending(cell: str) -> tuple[int, int]:
+    """Return the exit code and the signal of ``7:0``, or of a number as wait(2) has it.
+
+    sacct prints the pair, squeue of 22.05 the number (768 is exit code 3, 9 is signal 9), and
+    squeue of 24.11 the pair.
+    """
+    code, colon, signal = cell.partition(":")
+    if colon:
+        return number(code), number(signal)
+    return number(code) >> 8, number(code) & 127
+
+
 def exit_code(code: int, *, signal: int, state: JobState) -> int | None:
     """Return the exit code of a shell, or nothing where Slurm's is not to be believed.
 

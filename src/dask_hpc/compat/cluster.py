@@ -16,13 +16,20 @@ from dask_hpc.cluster.spec import Home
 from dask_hpc.compat.adaptation import bounds_in_jobs
 from dask_hpc.compat.cluster_options import free_name, read_cluster_options, unexpected_keyword
 from dask_hpc.compat.jobqueue_config import reconfigure
+from dask_hpc.compat.jobs import HTCondorJob
 from dask_hpc.compat.keywords import system_of
-from dask_hpc.compat.own_scripts import OwnScripts, Unasked
+from dask_hpc.compat.own_scripts import OwnScripts, Remembered, Unasked
 from dask_hpc.compat.scheduler_options import place_of
 from dask_hpc.compat.scripts import supplied
 from dask_hpc.compat.supplied import Supplied
-from dask_hpc.compat.translation import reasons_for_own_script, settings_of, shaped
+from dask_hpc.compat.translation import (
+    has_own,
+    reasons_for_own_script,
+    settings_of,
+    shaped,
+)
 from dask_hpc.compat.users_security import give_certificates
+from dask_hpc.compat.which_pbs import site_of
 from dask_hpc.deploy.amounts import Adaptation
 from dask_hpc.deploy.cluster import HPCCluster
 from dask_hpc.engine.start import queue_of, start_scheduler
@@ -101,7 +108,7 @@ class JobQueueCluster(HPCCluster):
         job = self._template
         spec = await resolve_spec(
             settings_of(job) | self._place.settings,
-            site=system_of(type(job)) or "local",
+            site=await site_of(system_of(type(job))),
             name=free_name(self._options.name or job.job_name or "dask-worker"),
             home=Home.HERE,
         )
@@ -128,21 +135,26 @@ class JobQueueCluster(HPCCluster):
             return Queue(
                 supplied(self._template, spec, system=system), plain.runner, user=spec.user
             )
-        if system_of(type(self._template)) is None:
-            system = Unasked()
+        # Whoever starts jobs in a way of its own has names and numbers of its own for them.
+        if system_of(type(self._template)) is None or has_own(self._template, "start"):
+            nobody = Unasked(spec.name)
+            return Remembered(nobody, plain.runner, user=spec.user, make=self._job_named)
         return OwnScripts(system, plain.runner, user=spec.user, make=self._job_named)
 
     def _job_named(self, name: str, job_name: str) -> Job:
         """Return a job of the user's class that belongs to this cluster."""
         tls = ClusterDirectory(self.spec.directory).tls
         address = self._address_of_scheduler()
-        return self._make(
+        job = self._make(
             address,
             name,
             job_name=job_name,
             protocol=f"{address.partition('://')[0]}://",
             security=cluster_security(tls, secure=self.spec.secure),
         )
+        if isinstance(job, HTCondorJob):  # whose name is not in its header
+            job.job_header_dict["batch_name"] = job_name
+        return job
 
     def _address_of_scheduler(self) -> str:
         return str(self._scheduler.address) if self._scheduler else _NOWHERE
@@ -170,6 +182,8 @@ class JobQueueCluster(HPCCluster):
         """Return the script of a job, byte for byte as it is submitted."""
         if self._jobs_queue and isinstance(self._jobs_queue.system, Supplied):
             return self._jobs_queue.system.text
+        if self._jobs_queue:
+            return self._job_named("dummy-name", str(self.job_name)).job_script()
         return self._dummy_job.job_script()
 
     @property

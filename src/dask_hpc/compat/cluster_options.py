@@ -90,7 +90,14 @@ def read_cluster_options(
         security=security,
         shared_temp_directory=own["shared_temp_directory"],
         scheduler={"cls": own["scheduler_cls"] or HPCScheduler, "options": options},
-        jobs={**jobs, "config_name": section, "interface": own["interface"]},
+        # There are classes that take these out of their keywords.
+        jobs={
+            **jobs,
+            "config_name": section,
+            "interface": own["interface"],
+            "protocol": options["protocol"],
+            "security": None,
+        },
     )
 
 

@@ -47,6 +47,7 @@ class Job(ProcessInterface):  # type: ignore[misc]  # distributed has no types
     config_name: str | None = None
     job_id_regexp: str = r"(?P<job_id>\d+)"
     keywords: ClassVar[tuple[str, ...]] = ()  # beyond those of all systems
+    _cluster: Any = None  # distributed's own clusters set it
 
     _script_template = (
         "%(shebang)s\n\n%(job_header)s\n%(job_script_prologue)s\n%(worker_command)s\n"
@@ -131,27 +132,16 @@ class Job(ProcessInterface):  # type: ignore[misc]  # distributed has no types
 
     async def start(self) -> None:
         """Submit the job."""
-        self.job_id = self._job_id_from_submit_output(await self.submit())
+        with self.job_file() as path:
+            out = await self._submit_job(path)
+        self.job_id = self._job_id_from_submit_output(out)
         logger.debug("job %s was submitted for %s", self.job_id, self.name)
         await super().start()
 
     async def close(self) -> None:
         """Cancel the job."""
-        await self.cancel(self.job_id)
+        await self._close_job(self.job_id, self.cancel_command)
         await super().close()
-
-    async def submit(self) -> str:
-        """Submit the script, as this class does it; return what the command says."""
-        with self.job_file() as path:
-            return await self._submit_job(path)
-
-    def id_in(self, out: str) -> str:
-        """Return the id of the job in what the command said."""
-        return self._job_id_from_submit_output(out)
-
-    async def cancel(self, job_id: str | None) -> None:
-        """Cancel a job, as this class does it."""
-        await self._close_job(job_id, self.cancel_command)
 
     @property
     def prologue(self) -> tuple[str, ...]:

@@ -24,24 +24,38 @@ from dask_hpc.compat.jobs import (
     SGEJob,
     SLURMJob,
 )
+from dask_hpc.compat.runner import (
+    BaseRunner,
+    LSFRunner,
+    OARRunner,
+    PBSRunner,
+    SGERunner,
+    SLURMRunner,
+)
 
 __all__ = [
+    "BaseRunner",
     "HTCondorCluster",
     "HTCondorJob",
     "Job",
     "JobQueueCluster",
     "LSFCluster",
     "LSFJob",
+    "LSFRunner",
     "LocalCluster",
     "LocalJob",
     "MoabCluster",
     "MoabJob",
     "OARCluster",
     "OARJob",
+    "OARRunner",
     "PBSCluster",
     "PBSJob",
+    "PBSRunner",
     "SGECluster",
     "SGEJob",
+    "SGERunner",
     "SLURMCluster",
     "SLURMJob",
+    "SLURMRunner",
 ]

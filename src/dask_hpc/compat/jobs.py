@@ -122,7 +122,7 @@ class HTCondorJob(Job):
 
     _script_template = (
         "%(shebang)s\n\n%(job_header)s\n\n"
-        'Arguments = "%(arguments)s"\nExecutable = %(executable)s\n\nQueue\n'
+        'Arguments = "%(quoted_arguments)s"\nExecutable = %(executable)s\n\nQueue\n'
     )
     submit_command = "condor_submit"
     cancel_command = "condor_rm"
@@ -159,7 +159,7 @@ class HTCondorJob(Job):
         return self._script_template % {
             "shebang": self.shebang,
             "job_header": "\n".join(f"{key} = {say}" for key, say in self.job_header_dict.items()),
-            "arguments": quote_arguments(["-c", self._command_template]),
+            "quoted_arguments": quote_arguments(["-c", self._command_template]),
             "executable": self.executable,
         }
 

@@ -6,13 +6,11 @@ its dashboard at port 8787.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dask_hpc import mpi
+from dask_hpc.compat.words import named
 from dask_hpc.mpi import WorldTooSmallException, send_close_signal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["WorldTooSmallException", "execute", "initialize", "send_close_signal"]
 
@@ -32,20 +30,9 @@ _PLAIN = {"secure": False, "dashboard_address": ":8787"}
 
 def initialize(*places: Any, **options: Any) -> bool:
     """Do as `dask_hpc.mpi.initialize`, with dask-mpi's places of arguments and its defaults."""
-    return mpi.initialize(**_named(_INITIALIZE, places, options=options))
+    return mpi.initialize(**{**_PLAIN, **named(_INITIALIZE, places, options=options)})
 
 
 def execute(*places: Any, **options: Any) -> None:
     """Do as `dask_hpc.mpi.execute`, with dask-mpi's places of arguments and its defaults."""
-    mpi.execute(**_named(_EXECUTE, places, options=options))
-
-
-def _named(
-    names: tuple[str, ...], places: tuple[Any, ...], *, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    if len(places) > len(names):
-        raise TypeError(f"{len(places)} arguments are given, at most {len(names)} can be")
-    given = dict(zip(names, places, strict=False))
-    if twice := given.keys() & options.keys():
-        raise TypeError(f"{min(twice)!r} is given twice")
-    return {**_PLAIN, **given, **options}
+    mpi.execute(**{**_PLAIN, **named(_EXECUTE, places, options=options)})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from dask_hpc.batch.model import JobId
+from dask_hpc.batch.model import JobId, JobState, JobStatus
 from dask_hpc.batch.queue import Queue
 from dask_hpc.batch.system import BatchSystem, JobVariables
 from dask_hpc.cluster.slot import Slot, worker_name
@@ -16,7 +16,7 @@ from dask_hpc.errors import BatchError, BatchUnavailable, SubmitRejected, Unread
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from dask_hpc.batch.model import BatchQueue, JobSpec, JobStatus, Tag
+    from dask_hpc.batch.model import BatchQueue, JobSpec, Tag
     from dask_hpc.compat.job import Job
     from dask_hpc.process.runner import Command, Result, Runner
 
@@ -44,7 +44,7 @@ class OwnScripts(Queue):
     ) -> None:
         super().__init__(system, runner, user=user)
         self._make = make
-        self._ids: dict[JobId, str] = {}  # what the job's class calls it
+        self._started: dict[JobId, tuple[Slot, Job]] = {}
 
     async def submit(self, job: JobSpec, count: int = 1) -> tuple[JobId, ...]:
         """Submit as many jobs; if one is refused, those before it are cancelled."""
@@ -62,32 +62,62 @@ class OwnScripts(Queue):
         if job.worker_processes > 1:  # its workers count themselves
             job = self._make(str(slot), slot.tag)
         try:
-            out = await job.submit()
+            await job.start()
         except (RuntimeError, OSError) as error:
             raise SubmitRejected(str(error), hint="the class of the job ran the command") from error
-        try:
-            own = job.id_in(out)
         except ValueError as error:
             raise UnreadableOutput(str(error)) from error
-        self._ids[JobId(own)] = own
-        return JobId(own)
+        if job.job_id is None:
+            raise UnreadableOutput(f"{type(job).__name__} has no id of the job that it started")
+        job_id = JobId(str(job.job_id))
+        self._started[job_id] = (slot, job)
+        return job_id
 
     async def cancel(self, ids: Sequence[JobId]) -> None:
         """Cancel jobs as their class does it."""
-        job = self._make("none", "none")
         for job_id in ids:
+            job = self._known(job_id)
             try:
-                await job.cancel(self._ids.get(job_id, job_id))
+                await job.close()
             except (RuntimeError, OSError) as error:
                 raise BatchError(f"job {job_id} could not be cancelled: {error}") from error
+            self._started.pop(job_id, None)
+
+    def _known(self, job_id: JobId) -> Job:
+        if job_id in self._started:
+            return self._started[job_id][1]
+        job = self._make("none", "none")  # it was cancelled before
+        job.job_id = job_id
+        return job
+
+
+class Remembered(OwnScripts):
+    """Jobs that nobody can be asked for: they are there from their start until they are closed."""
+
+    async def status(self, tags: Collection[Tag]) -> Mapping[JobId, JobStatus]:
+        """Return the jobs that were not closed yet; how they are, is not known."""
+        return {
+            job_id: JobStatus(id=job_id, tag=slot.tag, state=JobState.UNKNOWN, index=slot.index)
+            for job_id, (slot, _) in self._started.items()
+            if slot.tag in tags
+        }
 
 
 class Unasked(BatchSystem):
-    """A batch system of which nothing is known but what the class of its jobs does."""
+    """A batch system of which nothing is known but what the class of its jobs does.
+
+    Parameters
+    ----------
+    cluster
+        Whose jobs they are: listings are not shared with other clusters.
+    """
 
     name: ClassVar[str] = "unasked"
     launcher: ClassVar[str | None] = None
     variables: ClassVar[JobVariables] = JobVariables(job_id='""', index="0")
+
+    def __init__(self, cluster: str) -> None:
+        vars(self)["name"] = f"unasked for {cluster}"
 
     def directives(self, job: JobSpec, count: int = 1) -> tuple[str, ...]:  # noqa: ARG002 - it has none
         """Return nothing."""

@@ -10,7 +10,7 @@ from dask_hpc.batch.htcondor_request import description
 from dask_hpc.batch.model import Tag
 from dask_hpc.cluster.commands import worker_job
 from dask_hpc.cluster.directory import ClusterDirectory
-from dask_hpc.compat.jobs import HTCondorJob
+from dask_hpc.compat.jobs import HTCondorJob, quote_environment
 from dask_hpc.compat.supplied import MANNERS, Supplied
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _OPENS_ITSELF = ("slurm", "local")  # they put the output where the submission says
 _BASH = "#!/usr/bin/env bash"
-_ARGUMENTS = "environment = "
+# Statements of ours that give way to a user's; what else is ours comes last and wins.
+_GIVES_WAY = ("universe", "transfer_output_files", "periodic_remove")
+_ENVIRONMENT = "environment"
 
 
 def supplied(job: Job, spec: ClusterSpec, *, system: BatchSystem) -> Supplied:
@@ -63,16 +65,30 @@ def _opening(job: Job, spec: ClusterSpec, *, system: BatchSystem) -> tuple[str, 
 
 def _description(job: HTCondorJob, wanted: JobSpec) -> str:
     header = (f"{key} = {value}" for key, value in job.job_header_dict.items())
+    users = {key.lower(): str(value) for key, value in job.job_header_dict.items()}
     lines = description(wanted, 1).splitlines()
     ours = lines[: next(n for n, line in enumerate(lines) if line.startswith("+JobBatchName"))]
     ours += [line for line in lines if line.startswith("periodic_remove")]
+    kept = [line for line in ours if line.partition(" =")[0] not in {*_GIVES_WAY} & {*users}]
+    own = f"{_pairs(users.get(_ENVIRONMENT, ''))} DASK_HPC_JOB_NAME=$(dask_hpc_tag) ".lstrip()
     named = [
-        line.replace('"', '"DASK_HPC_JOB_NAME=$(dask_hpc_tag) ', 1)
-        if line.startswith(_ARGUMENTS)
-        else line
-        for line in ours
+        line.replace('"', f'"{own}', 1) if line.startswith(f"{_ENVIRONMENT} =") else line
+        for line in kept
     ]
     return "\n".join((job.shebang, "", *header, "", *named, "queue $(dask_hpc_count:1)", ""))
+
+
+def _pairs(environment: str) -> str:
+    """Return the variables of a statement as they stand between double quotes.
+
+    https://htcondor.readthedocs.io/en/latest/man-pages/condor_submit.html: the older form has
+    semicolons, and no double quotes around it.
+    """
+    text = environment.strip()
+    if text.startswith('"'):
+        return text[1:-1].strip()
+    pairs = (pair.partition("=") for pair in text.split(";") if pair.strip())
+    return quote_environment({name.strip(): value for name, _, value in pairs})
 
 
 def _changed(command: str | None, ours: str | None) -> tuple[str, ...]:

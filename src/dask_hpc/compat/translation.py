@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dask_hpc.cluster.spec import ClusterSpec
 
 # What a class may have otherwise than ours without losing our host: its header, its commands.
-_OURS = ("job_script", "_submit_job", "_close_job", "_job_id_from_submit_output")
+_OURS = ("job_script", "start", "close", "_submit_job", "_close_job", "_job_id_from_submit_output")
 _TAKEN = ("--preload", "--resources")
 # Our host leaves in time before the walltime, and serves no HTTP.
 _NEEDLESS = ("--lifetime", "--lifetime-stagger")
@@ -64,7 +64,7 @@ def reasons_for_own_script(job: Job) -> Iterator[str]:
     if system_of(type(job)) is None:
         yield f"{type(job).__name__} belongs to no batch system that is known here"
     for name in _OURS:
-        if getattr(type(job), name).__module__ not in (Job.__module__, jobs.__name__):
+        if has_own(job, name):
             yield f"{type(job).__name__} has {name} of its own"
     said = job.said
     if said.worker_command != STOCK_COMMAND:
@@ -79,6 +79,11 @@ def reasons_for_own_script(job: Job) -> Iterator[str]:
         yield f"the worker has options of its own: {shlex.join(rest)}"
     if any(said["job_script_epilogue"] or ()):
         yield "something runs after the worker"
+
+
+def has_own(job: Job, name: str) -> bool:
+    """Return whether a job does something otherwise than the classes here."""
+    return getattr(type(job), name).__module__ not in (Job.__module__, jobs.__name__)
 
 
 def settings_of(job: Job) -> dict[str, Any]:

@@ -1,6 +1,11 @@
-"""What the documentation of a cluster says of its keywords, which are the same for most."""
+"""Keywords of other tools: what they mean, and which of them an argument by place is."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _JOBS = {
     "cores": ("int", "Cores of a job; all its workers share them."),
@@ -53,3 +58,21 @@ def described(name: str, sentence: str, *, own: tuple[str, ...]) -> str:
         f'    Examples\n    --------\n    >>> cluster = {name}(cores=8, memory="24GB")\n'
         "    >>> cluster.scale(jobs=10)\n    >>> cluster.adapt(maximum_jobs=20)\n"
     )
+
+
+def named(
+    names: Sequence[str], places: Sequence[Any], *, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return arguments by name, of those that were given by place and those by name.
+
+    Raises
+    ------
+    TypeError
+        As for any call: if there are too many, or one is given twice.
+    """
+    if len(places) > len(names):
+        raise TypeError(f"{len(places)} arguments are given, at most {len(names)} can be")
+    given = dict(zip(names, places, strict=False))
+    if twice := given.keys() & options.keys():
+        raise TypeError(f"{min(twice)!r} is given twice")
+    return {**given, **options}

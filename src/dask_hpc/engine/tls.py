@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from distributed import Security
 
+from dask_hpc.engine.tls_sockets import keep_apart
 from dask_hpc.security.tls_files import Role, TLSFiles
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class ClusterSecurity(Security):
         key = ("connects", role)
         if key not in self._made:
             self._made[key] = super().get_connection_args(role)
+            keep_apart(self._made[key]["ssl_context"])
         return dict(self._made[key])
 
     def get_listen_args(self, role: str) -> dict[str, Any]:
@@ -44,6 +46,7 @@ class ClusterSecurity(Security):
         if key not in self._made:
             self._made[key] = super().get_listen_args(role)
             _expect_strangers(self._made[key]["ssl_context"])
+            keep_apart(self._made[key]["ssl_context"])
         return dict(self._made[key])
 
 

@@ -1,5 +1,7 @@
 """qsub, qstat and qdel of OpenPBS or Torque, as recorded; jobs are processes of this machine.
 
+Moab is Torque with two commands of its own, as its manual has them: msub and canceljob.
+
     python standin.py openpbs qsub …
 
 ``DASK_HPC_STANDIN`` names the directory that is the server: a file for each array or job, and one
@@ -28,7 +30,7 @@ from xml.sax.saxutils import escape
 SERVER = "standin"
 CORES = 8
 QUEUES = {"workq": "24:00:00", "debug": "00:30:00"}
-OPTIONS = "A:C:J:N:P:S:W:a:e:fhj:k:l:m:o:p:q:r:t:"
+OPTIONS = "A:C:J:N:P:S:VW:a:e:fhj:k:l:m:o:p:q:r:t:"
 GRACE = 1.0  # seconds between TERM and KILL
 BEAT = 0.05
 ENDED = "FXC"
@@ -100,17 +102,29 @@ class Server:
 # qsub --------------------------------------------------------------------------------------------
 
 
-def asked(arguments: list[str], script: str) -> dict[str, str]:
+def script_of(files: list[str]) -> str:
+    """Return the script: of the file that the command names, or of the standard input."""
+    if not files:
+        return sys.stdin.read()
+    try:
+        return Path(files[0]).read_text(encoding="utf-8")
+    except OSError as error:
+        raise Failure("qsub: script file:: No such file or directory", 1) from error
+
+
+def parsed(words: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return the options among words, and what comes after them."""
+    try:
+        return getopt.getopt(words, OPTIONS)
+    except getopt.GetoptError as error:
+        raise Failure(f"qsub: {error}\nusage: qsub [-a date_time]", 2) from error
+
+
+def asked(arguments: list[tuple[str, str]], script: str) -> dict[str, str]:
     """Return the options of the command and the script; resources by their names."""
-    directives = [line[4:] for line in script.splitlines() if line.startswith("#PBS")]
+    lines = [line[4:] for line in script.splitlines() if line.startswith("#PBS")]
     found: dict[str, str] = {}
-    for line in [*directives, shlex.join(arguments)]:
-        try:
-            options, rest = getopt.getopt(shlex.split(line), OPTIONS)
-        except getopt.GetoptError as error:
-            raise Failure(f"qsub: {error}\nusage: qsub [-a date_time]", 2) from error
-        if rest:
-            raise Failure("qsub: script file:: No such file or directory", 1)
+    for options in [*(parsed(shlex.split(line))[0] for line in lines), arguments]:
         for option, value in options:
             if option != "-l":
                 found[option] = value
@@ -149,8 +163,9 @@ def size(options: dict[str, str]) -> tuple[int, int]:
 
 
 def qsub(server: Server, arguments: list[str]) -> int:
-    script = sys.stdin.read()
-    options = asked(arguments, script)
+    words, files = parsed(arguments)
+    script = script_of(files)
+    options = asked(words, script)
     count = check(server, options)
     nodes, cores = size(options)
     if server.is_torque and cores > CORES:
@@ -188,6 +203,12 @@ def qsub(server: Server, arguments: list[str]) -> int:
     return 0
 
 
+def msub(server: Server, arguments: list[str]) -> int:
+    """Submit in Moab's words: of an array it wants the name as well, ``-t climate[0-9]``."""
+    words = [re.sub(r".*\[(.+)\]$", r"\1", word) for word in arguments if word != "-E"]
+    return qsub(server, words)
+
+
 # a job -------------------------------------------------------------------------------------------
 
 
@@ -199,14 +220,16 @@ def run(server: Server, arguments: list[str]) -> int:
     element = read(path)
     write(server.directory / f"{os.getpid()}.watcher", {})
     walltime = seconds(options.get("walltime", "01:00:00"))
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    kept = {name: said for name, said in os.environ.items() if name in _KEPT or "-V" in options}
     variables = {"PBS_JOBID": server.name(number, index), "PBS_ENVIRONMENT": "PBS_BATCH"}
     variables["PBS_JOBNAME"] = options.get("-N", "STDIN")
     if server.job(number)["count"] is not None:
         variables["PBS_ARRAYID" if server.is_torque else "PBS_ARRAY_INDEX"] = str(index)
+        if server.is_torque:
+            variables["PBS_JOBNAME"] += f"-{index}"
     if server.is_torque:
         variables["PBS_WALLTIME"] = str(int(walltime))
-    with Path(options.get("-o", os.devnull)).open("ab") as output:
+    with output_of(options, number).open("ab") as output:
         child = subprocess.Popen(
             [str(server.directory / f"{number}.sh")],
             start_new_session=True,
@@ -221,6 +244,12 @@ def run(server: Server, arguments: list[str]) -> int:
         write(path, element | {"state": "C", "code": code, "why": why, "end": time.time()})
         (server.directory / f"{os.getpid()}.watcher").unlink()
     return 0
+
+
+def output_of(options: dict[str, str], number: int) -> Path:
+    """Return where a job's output goes; in a directory, under the name that PBS gives it."""
+    path = Path(options.get("-o", os.devnull))
+    return path / f"{options.get('-N', 'STDIN')}.o{number}" if path.is_dir() else path
 
 
 def watch(
@@ -299,6 +328,10 @@ def named(server: Server, word: str, *, unknown: str = "") -> tuple[int, list[in
 
 
 def qstat(server: Server, arguments: list[str]) -> int:
+    if arguments == ["--version"]:
+        said = "Version: 6.1.3\nCommit: stand-in" if server.is_torque else "pbs_version = 23.06.06"
+        sys.stderr.write(f"{said}\n")
+        return 0
     known = "fQtx" if server.is_torque else "fQtxF:"
     try:
         flags, words = getopt.getopt(arguments, known)
@@ -452,6 +485,7 @@ def main() -> int:
     _, flavour, program, *arguments = sys.argv
     server = Server(Path(os.environ["DASK_HPC_STANDIN"]), flavour)
     programs = {"qsub": qsub, "qstat": qstat, "qdel": qdel, "run": run}
+    programs |= {"msub": msub, "canceljob": qdel}
     try:
         return programs[program](server, arguments)
     except Failure as failure:
