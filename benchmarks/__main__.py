@@ -32,6 +32,7 @@ PARTS = {
     "lost": "benchmarks.lost:measurement",
     "decisions": "benchmarks.decisions:measurement",
     "commandline": "benchmarks.commandline:measurement",
+    "whole-job": "benchmarks.whole_job:measurement",
     "registration": "benchmarks.registration:measurement",
 }
 

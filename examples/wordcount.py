@@ -4,6 +4,7 @@
     python examples/wordcount.py --site slurm ~/corpus       # every text file below a folder
     dask-hpc up slurm --name words --workers 4
     python examples/wordcount.py --name words ~/corpus       # on a cluster that is there already
+    dask-hpc run --nodes 9 examples/wordcount.py ~/corpus    # in one job, which is the cluster
 
 The cells can be run one by one in a notebook or an editor that knows ``# %%``.
 """
@@ -13,7 +14,8 @@ import argparse
 import re
 from pathlib import Path
 
-from dask import bag
+from dask import bag, config
+from distributed import Client
 
 from dask_hpc import HPCCluster
 
@@ -26,13 +28,14 @@ options = parser.parse_args()
 
 texts = sorted(str(path) for path in options.corpus.rglob("*") if path.is_file())
 
-# %% A cluster: one that outlives this program, or one that ends with it
+# %% A cluster: that of this job, one that outlives this program, or one that ends with it
+cluster = None
 if options.name:
     cluster = HPCCluster.from_name(options.name)
-else:
+elif not config.get("scheduler-address", None):
     cluster = HPCCluster(site=options.site, cores=1, memory="1GB", walltime="10min")
     cluster.scale(jobs=options.jobs)
-client = cluster.get_client()
+client = cluster.get_client() if cluster else Client()
 
 
 # %% The words of all files, counted where the files are read
@@ -54,4 +57,5 @@ for word, count in sorted(most, key=lambda pair: (-pair[1], pair[0])):
 
 # %% Leave: a cluster with a name goes on, our own ends here
 client.close()
-cluster.close()
+if cluster:
+    cluster.close()

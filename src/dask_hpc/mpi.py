@@ -147,7 +147,7 @@ def initialize(**options: Unpack[InitializeOptions]) -> bool:
     exits = wanted.pop("exit", True)
     meeting = find_meeting(options.get("comm"))
     layout = Layout(client_rank=_OF_CLIENT, least=3)
-    part = Part(layout=layout, wishes=_wishes(wanted, meeting), meeting=meeting, certify=_certify)
+    part = Part(layout=layout, wishes=_wishes(wanted, meeting), meeting=meeting, certify=certify)
     if not part.role.client:
         play(part)
         if exits:
@@ -191,7 +191,7 @@ def execute(
         layout=_layout(options, has_client=client_function is not None),
         wishes=_wishes(wanted, meeting),
         meeting=meeting,
-        certify=_certify,
+        certify=certify,
         address=address,
     )
     if client_function is None:
@@ -217,7 +217,8 @@ def send_close_signal() -> None:
     end(dask.config.get("scheduler-address"), Security())
 
 
-def _certify(directory: Path) -> None:
+def certify(directory: Path) -> None:
+    """Make the certificates of a cluster in a directory."""
     from dask_hpc.security.certificates import create_certificates
 
     create_certificates(directory, name="mpi")

@@ -38,7 +38,7 @@ _ENVIRONMENT = {"PYTHONPATH": str(CHECKOUT)}  # for the tasks of the tests
 THREADS = {"OPENBLAS_NUM_THREADS": "2"}  # numpy, which distributed imports, then starts a thread
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until a condition holds; fail if it does not."""
     held = await until(condition, seconds, clock=SystemClock(), every=0.02)
     assert held, f"{condition} did not hold within {seconds} s"
@@ -62,7 +62,7 @@ def new_cluster(**changes: Any) -> Iterator[ClusterSpec]:
         python=sys.executable,
         local_directory=str(place / "scratch"),
         loopback=True,
-        death_timeout=10.0,
+        death_timeout=30.0,
         drain_timeout=15.0,
     )
     spec = replace(spec, **changes)
@@ -112,7 +112,7 @@ class Job:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
 
-    async def exit_code(self, seconds: float = 20) -> int:
+    async def exit_code(self, seconds: float = 60) -> int:
         """Wait for the job's end and return how it ended."""
         await eventually(lambda: self.process.poll() is not None, seconds)
         return self.process.wait()

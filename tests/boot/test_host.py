@@ -131,7 +131,7 @@ async def test_a_drain_waits_for_running_tasks(stage: Stage, tmp_path: Path) -> 
 async def test_a_drain_does_not_wait_for_ever(stage: Stage, tmp_path: Path) -> None:
     stage.change(drain_timeout=0.5)
     host = await stage.host()
-    stage.change(drain_timeout=15.0)
+    stage.change(drain_timeout=60.0)
     end = tmp_path / "end"
     future = stage.client.submit(
         tasks.wait_for_file, str(end), workers=stage.addresses("a"), allow_other_workers=True
@@ -140,7 +140,7 @@ async def test_a_drain_does_not_wait_for_ever(stage: Stage, tmp_path: Path) -> N
     begin = time.monotonic()
     host.process.terminate()
     assert await host.exit_code() == 0, host.said()
-    assert time.monotonic() - begin < 8
+    assert time.monotonic() - begin < 45
     end.touch()
     assert await future
     assert stage.blamed() == 0

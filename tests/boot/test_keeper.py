@@ -77,7 +77,7 @@ def test_signals_are_passed_on_and_the_end_that_follows_is_the_end(
     time.sleep(60)
     """
     with kept(tmp_path, program) as keeper:
-        assert until_now((tmp_path / "runs.ready").exists, 10)
+        assert until_now((tmp_path / "runs.ready").exists, 30)
         keeper.send_signal(number)
         assert keeper.wait(10) == 40 + number
     assert len(runs(tmp_path)) == 1
@@ -85,10 +85,10 @@ def test_signals_are_passed_on_and_the_end_that_follows_is_the_end(
 
 def test_the_program_dies_with_its_keeper(tmp_path: Path) -> None:
     with kept(tmp_path, "time.sleep(60)") as keeper:
-        assert until_now(lambda: bool(runs(tmp_path)), 10)
+        assert until_now(lambda: bool(runs(tmp_path)), 30)
         ((pid, _),) = runs(tmp_path)
         keeper.kill()
-        assert until_now(lambda: not psutil.pid_exists(pid), 5)
+        assert until_now(lambda: not psutil.pid_exists(pid), 30)
 
 
 def test_a_keeper_needs_little_memory() -> None:

@@ -30,6 +30,7 @@ SLURM = {
     "SLURM_STEP_TASKS_PER_NODE": "2(x2),1",
     "SLURM_NODEID": "2",
 }
+SCRIPT = {"DASK_HPC_RANK": "2", "DASK_HPC_TASKS": "3", "PBS_JOBID": "42.server"}
 PMIX = {**SLURM, "PMIX_RANK": "4", "PMIX_NAMESPACE": "slurm.pmix.42.0"}
 
 
@@ -42,6 +43,8 @@ PMIX = {**SLURM, "PMIX_RANK": "4", "PMIX_NAMESPACE": "slurm.pmix.42.0"}
         (SLURM, "Slurm", (4, 5, 1)),
         ({**SLURM, "SLURM_PROCID": "0", "SLURM_NODEID": "0"}, "Slurm", (0, 5, 2)),
         (PMIX, "PMIx", (4, 5, 1)),
+        (SCRIPT, "the job script", (2, 3, 1)),
+        ({**SLURM, **SCRIPT}, "the job script", (2, 3, 1)),
         ({**SLURM, **OPENMPI}, "OpenMPI", (1, 4, 2)),
         ({**SLURM, **MPICH}, "PMI", (3, 4, 4)),
     ],

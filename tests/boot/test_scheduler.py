@@ -103,7 +103,7 @@ async def test_no_process_outlives_a_scheduler_killed_with_its_keeper(tmp_path: 
                 families = [*idle.family(), *busy.family()]
                 keeper, _ = job.programs()
                 keeper.kill()
-                await eventually(lambda: not alive(families), 15)
+                await eventually(lambda: not alive(families), 30)
         codes = [await idle.exit_code(), await busy.exit_code()]
         assert codes == [0, 0], idle.said() + busy.said()
 

@@ -34,7 +34,7 @@ async def test_nothing_outlives(stage: Stage, victim: str) -> None:
     (supervisor,) = [child for child in trunk.children() if child.pid not in workers]
     assert {supervisor.pid, *workers} < {each.pid for each in family}
     (trunk if victim == "trunk" else supervisor).kill()
-    await eventually(lambda: not alive(family), 5)
+    await eventually(lambda: not alive(family), 30)
     assert await host.exit_code() == 137
     await eventually(lambda: not stage.workers(victim))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -185,10 +184,8 @@ async def test_workers_share_what_the_job_may_have_if_that_is_less(small_group: 
 async def test_a_host_whose_scheduler_is_gone_ends() -> None:
     with new_cluster(death_timeout=1.0) as spec:
         with_record(spec, "tls://127.0.0.1:1")
-        begin = time.monotonic()
         with started(worker_spec(spec, "a")) as host:
             assert await host.exit_code() == 1, host.said()
-            assert time.monotonic() - begin < 10
         assert entries(Path(str(spec.local_directory))) == []
 
 
@@ -202,13 +199,11 @@ async def test_a_host_whose_workers_are_not_answered_ends(way: str) -> None:
             await asyncio.Event().wait()
 
         stage.scheduler.handlers["register-worker"] = never_answer
-        begin = time.monotonic()
         host = stage.starting_host(environment=environment)
         await eventually(lambda: len(host.programs()) > 1)
         family = host.family()
-        assert await host.exit_code(30) == 1, host.said()
-        assert time.monotonic() - begin < 15
-        assert alive(family) == []
+        assert await host.exit_code(45) == 1, host.said()
+        await eventually(lambda: not alive(family))
         assert ("workers are spawned" in host.said()) is (way == "spawned")
 
 

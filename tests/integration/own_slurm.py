@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def own_slurm(*options: str, extra: str = "") -> Iterator[SlurmBed]:
+def own_slurm(*options: str, extra: str = "", separate: bool = False) -> Iterator[SlurmBed]:
     """Give a Slurm beside that of the session, which this process and its children find.
 
-    ``extra`` are more lines for its slurm.conf.
+    ``extra`` are more lines for its slurm.conf. ``separate`` hosts are found by `SlurmBed.run`
+    alone; their nodes have the commands of Slurm.
     """
     place = Path(tempfile.mkdtemp(prefix="dhbed", dir="/var/tmp"))
     place.chmod(0o755)  # its daemons run as users of their own
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DASK_HPC_BEDS", str(place))
         patch.setenv("BED_SLURM_EXTRA", extra)
-        bed = make("slurm")
+        patch.setenv("BED_NODE_COMMANDS", "1")
+        bed = make("slurm_net" if separate else "slurm")
         assert isinstance(bed, SlurmBed)
         for name, value in bed.environ.items():
             patch.setenv(name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -183,30 +184,61 @@ def test_a_lost_node_ends_a_run_that_needs_it(
 
 
 def test_inside_a_job_that_job_is_used(place: Place, script: Path, tmp_path: Path) -> None:
+    name = place.name()
     allocation = ("salloc", "-Q", "-N2", "--ntasks-per-node=1", "-c4", "--mem=1200")
-    argv = [*allocation, *PROGRAM, "run", *on_two_nodes(place), str(script), "3"]
+    argv = [*allocation, *PROGRAM, "run", *on_two_nodes(place), "--name", name, str(script), "3"]
     environ = {**os.environ, **place.environ}
     done = subprocess.run(
         argv, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False
     )
     assert done.returncode == 3, done.stdout + done.stderr
     assert "7 workers over tls" in done.stdout
+    assert f"exit code 3\nlogs are {tmp_path / name}.log and " in done.stderr
+    assert (tmp_path / f"{name}.log").read_text() == done.stdout
+    assert "Register worker" in (tmp_path / f"{name}.cluster.log").read_text()
     assert place.left() == []
 
 
+LATE = """
+import sys, time
+from distributed import Client
+
+if __name__ == "__main__":
+    with Client() as client:
+        print(len(client.scheduler_info(n_workers=-1)["workers"]), "workers", flush=True)
+        time.sleep(600)
+"""
+
+
+def test_a_walltime_that_ends_a_run_is_told(place: Place, tmp_path: Path) -> None:
+    if place.site != "local":
+        pytest.skip("its walltimes are minutes")
+    name, late = place.name(), tmp_path / "late.py"
+    late.write_text(LATE, encoding="utf-8")
+    done = run(place, *size(place), "--walltime=40s", "--name", name, late, cwd=tmp_path)
+    assert done.returncode == 128 + signal.SIGTERM, done.stdout + done.stderr
+    assert "3 workers\n" in done.stdout
+    assert re.search(r"the walltime of its job ends in \d+ s: the script is told to", done.stdout)
+    assert place.left(name) == []
+
+
+@pytest.mark.timeout(300)
 def test_up_keeps_one_job_open(place: Place) -> None:
     name = place.name()
     words = ("--site", *size(place)[1:], "--one-job", "--name", name)
-    done = place.dask_hpc("up", *words)
+    done = place.dask_hpc("up", *words, timeout=100)
     assert done.returncode == 0, done.stderr
     program = (
         "import sys; from dask_hpc import HPCCluster; c = HPCCluster.from_name(sys.argv[1]);"
-        "client = c.get_client(); client.wait_for_workers(3, timeout=30);"
-        "print(client.submit(sum, [1, 2]).result())"
+        "client = c.get_client(); print(len(client.scheduler_info(n_workers=-1)['workers']),"
+        "client.submit(sum, [1, 2]).result())"
     )
     with place.python(program, name) as process:
-        out, err = process.communicate(timeout=60)
-    assert out.strip() == "3", err
+        out, err = process.communicate(timeout=100)
+    assert out.strip() == "3 3", err  # all workers were there when up came back
     assert len(place.live_jobs(name)) == 1
+    place.ask("scale", name, "1")  # a job like any other comes to it
+    wait_for(lambda: "7 of 7 workers" in place.dask_hpc("status", name).stdout, 100)
+    assert len(place.live_jobs(name)) == 2
     place.ask("down", name)
     assert place.left(name) == []

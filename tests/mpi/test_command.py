@@ -74,7 +74,7 @@ def test_a_signal_ends_all_tasks_quietly(plain_tasks: Tasks) -> None:
         client(plain_tasks, file, 2)
         launcher.send_signal(signal.SIGTERM)
         launcher.wait(PATIENCE)
-    assert until_now(lambda: not file.exists(), 10)
+    assert until_now(lambda: not file.exists(), 30)
 
 
 def test_no_nanny_warns_and_works(plain_tasks: Tasks) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.beds.beds import CHECKOUT
-from tests.mpi.launch import PATIENCE, tracebacks
+from tests.mpi.launch import finished, tracebacks
 from tests.mpi.programs import EXECUTE
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 EXAMPLE = CHECKOUT / "examples" / "mpi.py"
@@ -21,14 +21,10 @@ EXAMPLE = CHECKOUT / "examples" / "mpi.py"
 
 def srun(home: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
     """Run Python in four tasks, on two nodes of the bed."""
-    return subprocess.run(
+    return finished(
         ["srun", "-N2", "-n4", "--mpi=none", sys.executable, *map(str, words)],
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src"), "DASK_HPC_HOME": str(home)},
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
+        environ={**os.environ, "PYTHONPATH": str(CHECKOUT / "src"), "DASK_HPC_HOME": str(home)},
+        home=home,
     )
 
 

@@ -19,15 +19,16 @@ from dask_hpc._clock import SystemClock, until
 from dask_hpc._files import read_tail
 from dask_hpc._units import counted
 from dask_hpc.batch.model import JobId
+from dask_hpc.boot.companion import companion
 from dask_hpc.boot.scheduler import bury, listen_for_signals
 from dask_hpc.cluster.commands import host_argv
 from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.plan import OUR_FAILURE, Plan, read_plan
 from dask_hpc.cluster.record import read_spec
 from dask_hpc.cluster.slot import Slot
+from dask_hpc.cluster.surroundings import ENCRYPTED_ONLY, client_environment
 from dask_hpc.engine.start import start_scheduler
 from dask_hpc.errors import HPCError, LaunchError
-from dask_hpc.security.tls_files import Role, TLSFiles
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 _GRACE = 10.0  # seconds that the worker hosts, and before them the script, have to end
 _RETURN = 10.0  # seconds in which lost workers may come again: a nanny starts them anew
 _LOOK = 0.2
+_LAST = 20.0  # seconds of the walltime that are for the end
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,10 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--slot", type=Slot.parse, required=True)
     parser.add_argument("--job", type=JobId, required=True)
-    parser.add_argument("--end-time", default="")
+    parser.add_argument("--end-time", type=lambda text: float(text) if text else None)
     options = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        return asyncio.run(_run(options))
+        with companion(words):
+            return asyncio.run(_run(options))
     except HPCError as error:
         _say(f"error: {error}\nhint: {error.hint}")
         return OUR_FAILURE
@@ -66,16 +70,19 @@ async def _run(options: argparse.Namespace) -> int:
         spec,
         tag=options.slot.tag,
         job=options.job,
-        end_time=float(options.end_time) if options.end_time else None,
+        end_time=options.end_time,
     )
     told = listen_for_signals()
-    said = ("--slot", str(options.slot), "--job", options.job, "--end-time", options.end_time)
+    mind_walltime(options.end_time, told)
+    # Without the end time: there are no other workers that these could hand their results to.
+    said = ("--slot", str(options.slot), "--job", options.job)
     hosts: Process | None = None
     reason = "its work is done"
     try:
         hosts = await _start(host_argv(spec, said, python=sys.executable))
         run = AllocationRun(spec, scheduler, hosts=hosts, told=told)
         code = await (run.serve() if plan is None else run.compute(plan))
+        reason = told.result() if told.done() else reason
     except HPCError as error:
         reason = str(error)
         if plan:
@@ -190,20 +197,24 @@ class AllocationRun:
 
     def _environment(self) -> dict[str, str]:
         """Return what lets ``Client()`` find the cluster, without an argument."""
-        found = {
-            **os.environ,
-            "PYTHONUNBUFFERED": "1",
-            "DASK_SCHEDULER_ADDRESS": self._scheduler.contact_address or self._scheduler.address,
-        }
-        if self._spec.secure:
-            files = TLSFiles(ClusterDirectory(self._spec.directory).tls)
-            found |= {
-                "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "True",
-                "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": str(files.authority),
-                "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT": str(files.certificate(Role.CLIENT)),
-                "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY": str(files.key(Role.CLIENT)),
-            }
-        return found
+        address = self._scheduler.contact_address or self._scheduler.address
+        only = ENCRYPTED_ONLY if self._spec.secure else {}
+        own = client_environment(self._spec, address)
+        return {**os.environ, "PYTHONUNBUFFERED": "1", **own, **only}
+
+
+def mind_walltime(end_time: float | None, told: asyncio.Future[str]) -> None:
+    """Say before the job ends that it will: some batch systems send no signal, or one too late."""
+    if end_time is None:
+        return
+    left = max(0.0, end_time - SystemClock().time())
+    margin = min(_LAST, left / 4)
+
+    def tell() -> None:
+        if not told.done():
+            told.set_result(f"the walltime of its job ends in {margin:.0f} s")
+
+    asyncio.get_running_loop().call_later(left - margin, tell)
 
 
 @dataclass(slots=True)

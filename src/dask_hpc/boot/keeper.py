@@ -1,4 +1,4 @@
-"""Keeps the scheduler of a cluster in its job: starts it again when it was killed or crashed.
+"""Keeps a program in its job, as the scheduler: starts it again when it was killed or crashed.
 
 It needs nothing but the standard library, and hardly any memory. The new scheduler takes up what
 the journal says of the old one, and workers whose jobs go on come to it by the record.
@@ -16,21 +16,31 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from dask_hpc import _envvars
+from dask_hpc.boot.companion import companion
 from dask_hpc.boot.trunk import DRAIN_SIGNALS, die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-_SAID = (0, 1, 2)  # exit codes of a scheduler that ended as it meant to, or that cannot start
+_SAID = (0, 1, 2)  # exit codes of a program that ended as it meant to, or that cannot start
 _CRASHES, _WINDOW = 3, 600.0  # so many in so many seconds are too many
 
 
 class Keeper:
-    """Runs one program again and again, until it ends by itself or crashes too often."""
+    """Runs one program again and again, until it ends by itself or crashes too often.
 
-    def __init__(self, argv: Sequence[str]) -> None:
+    Parameters
+    ----------
+    argv
+        The program.
+    what
+        What it is, for the log.
+    """
+
+    def __init__(self, argv: Sequence[str], *, what: str = "the scheduler") -> None:
         self._argv = argv
+        self._what = what
         self._child: subprocess.Popen[bytes] | None = None
         self._told = False
         self._environment = dict(os.environ)
@@ -44,9 +54,14 @@ class Keeper:
             code = self._run_once()
             if code in _SAID or self._told or self._has_crashed_often():
                 return code if code >= 0 else 128 - code
-            sys.stderr.write(f"the scheduler ended with {_ending(code)}: it is started again\n")
+            sys.stderr.write(f"{self._what} ended with {_ending(code)}: it is started again\n")
             # A crash that was asked for happens once.
             self._environment.pop(_envvars.CRASH_AT.name, None)
+
+    @property
+    def was_told(self) -> bool:
+        """Whether it was told to end the program."""
+        return self._told
 
     def _run_once(self) -> int:
         # In a process group of its own, signals would reach it from here alone; but a batch
@@ -76,8 +91,9 @@ def _ending(code: int) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Keep a scheduler, which gets the same arguments."""
-    return Keeper([sys.executable, "-m", "dask_hpc.boot.scheduler", *arguments]).run()
+    """Keep a scheduler, which gets the same arguments, and beside it what its cluster has."""
+    with companion(arguments):
+        return Keeper([sys.executable, "-m", "dask_hpc.boot.scheduler", *arguments]).run()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import shutil
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import dask
@@ -71,9 +72,11 @@ def _prepare(assignment: Assignment) -> Post:
     directory = assignment.directory
     spec = read_spec(directory).of(assignment.pool)
     first = assignment.node * spec.processes
+    # What is missing is said before anything takes time.
+    if assignment.slot.tag != read_cluster(directory).tag:
+        spec = replace(spec, is_one_job=False)  # a job that was added to it
     if spec.is_one_job and assignment.node == 0:
         spec = spec.beside_scheduler()
-    read_cluster(directory)  # what is missing is said before anything takes time
     security = cluster_security(directory.tls, secure=spec.secure)
     if spec.interface:
         network.named(network.look(), spec.interface)

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dask_hpc import _hosts
+from dask_hpc import _envvars, _hosts
 from dask_hpc.errors import LaunchError
 
 if TYPE_CHECKING:
@@ -39,18 +39,29 @@ class Ranks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Dialect:
-    """The variables of a launcher; where there are several, the first that is set counts."""
+    """The variables of a launcher; where there are several, the first that is set counts.
+
+    ``spread`` is whether each task has a node of its own.
+    """
 
     name: str
     rank: str
     size: tuple[str, ...]
     local_size: tuple[str, ...] = ()
+    spread: bool = False
 
 
 # OpenMPI: https://docs.open-mpi.org/en/main/tuning-apps/environment-var.html
 # MPICH and Intel MPI (Hydra), Cray: seen. MVAPICH2: its user guide, 6.6.
 # Slurm: srun(1). The script of a job has SLURM_PROCID, too, but no SLURM_STEP_NUM_TASKS.
 _DIALECTS = (
+    # Whoever sets these means them.
+    _Dialect(
+        name="the job script",
+        rank=_envvars.RANK.name,
+        size=(_envvars.TASKS.name,),
+        spread=True,
+    ),
     _Dialect(
         name="OpenMPI",
         rank="OMPI_COMM_WORLD_RANK",
@@ -103,7 +114,7 @@ def _ranks(environ: Mapping[str, str], dialect: _Dialect, *, place: tuple[int, i
     if not 0 <= rank < size:
         raise ValueError(rank)
     told = _first(environ, dialect.local_size)
-    local_size = int(told) if told else _of_slurm(environ) or size
+    local_size = 1 if dialect.spread else int(told) if told else _of_slurm(environ) or size
     return Ranks(
         rank=rank,
         size=size,

@@ -76,6 +76,7 @@ def _tell(told: asyncio.Future[str], number: signal.Signals) -> None:
 def bury(directory: ClusterDirectory, scheduler: HPCScheduler, *, reason: str) -> None:
     """Say that the cluster ended, unless somebody removed it meanwhile; keep no secret."""
     remove_tree(directory.tls)
+    directory.session_token.unlink(missing_ok=True)
     try:
         record = read_cluster(directory)
     except HPCError:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,6 +23,9 @@ from dask_hpc.sites.settings import from_options
 from dask_hpc.sites.specs import resolve_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from dask_hpc.cli.output import Output
     from dask_hpc.cluster.plan import Plan
     from dask_hpc.cluster.spec import ClusterSpec
@@ -76,7 +77,8 @@ async def _run(output: Output, words: tuple[str, ...], *, options: dict[str, Any
         output.write(system.script(scheduler_job(spec, system.variables, tag=new_tag(spec.name))))
         return 0
     if is_inside(spec):
-        return run_here(fitted(spec), plan)
+        code, logs = await run_here(fitted(spec), plan, write=_write)
+        return _tell_end(output, code, logs=logs)
     return await _submit(output, spec, plan=plan, waits=not options["no_wait"])
 
 
@@ -97,18 +99,26 @@ async def _submit(output: Output, spec: ClusterSpec, *, plan: Plan, waits: bool)
         )
         return 0
     except LaunchError:  # the queue says that the job is over: nothing of it may stay
-        await _clear(output, run)
+        _tell_logs(output, await _clear(run))
         raise
+    return _tell_end(output, code, logs=await _clear(run))
+
+
+async def _clear(run: Run) -> tuple[Path, ...]:
+    """Remove what a run leaves but its logs; return where they are."""
+    kept = run.keep_logs()
+    await end_jobs(run.directory)
+    return kept
+
+
+def _tell_end(output: Output, code: int, *, logs: Iterable[Path]) -> int:
     output.note(f"exit code {code}")
-    await _clear(output, run)
+    _tell_logs(output, logs)
     return code
 
 
-async def _clear(output: Output, run: Run) -> None:
-    """Remove what a run leaves but its logs."""
-    kept = _keep_logs(run)
-    await end_jobs(run.directory)
-    output.note(f"logs are {' and '.join(map(str, kept))}")
+def _tell_logs(output: Output, logs: Iterable[Path]) -> None:
+    output.note(f"logs are {' and '.join(map(str, logs))}")
 
 
 async def _follow(output: Output, run: Run) -> int:
@@ -121,20 +131,10 @@ async def _follow(output: Output, run: Run) -> int:
             said = words
             output.note(words)
 
-    def write(text: bytes) -> None:
-        if text:
-            sys.stdout.buffer.write(text)
-            sys.stdout.flush()
-
-    return await run.follow(tell, write)
+    return await run.follow(tell, _write)
 
 
-def _keep_logs(run: Run) -> list[Path]:
-    """Copy the logs to where the command was called, before the cluster's files go."""
-    kept = []
-    for path, end in ((run.log, ".log"), (run.cluster_log, ".cluster.log")):
-        if path.is_file():
-            kept.append(Path.cwd() / f"{run.spec.name}{end}")
-            shutil.copyfile(path, kept[-1])
-            kept[-1].chmod(0o600)
-    return kept
+def _write(text: bytes) -> None:
+    if text:
+        sys.stdout.buffer.write(text)
+        sys.stdout.flush()

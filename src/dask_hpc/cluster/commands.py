@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dask_hpc.batch.model import JobSpec
@@ -33,7 +34,7 @@ def worker_job(
     spec: ClusterSpec, variables: JobVariables, *, tag: Tag, pool: str = DEFAULT_POOL
 ) -> JobSpec:
     """Return a job that brings workers to a pool."""
-    own = spec.of(pool)
+    own = replace(spec.of(pool), is_one_job=False)  # what comes to such a cluster is as usual
     program = ("dask_hpc.boot.workers", "--pool", pool)
     return _job(own, variables, tag=tag, program=program, resources=own.worker)
 

@@ -68,8 +68,9 @@ class PoolReport:
 class Report:
     """A cluster, as its controller sees it: its default pool in front, every one in ``pools``.
 
-    ``wanted`` and ``workers`` are those of all pools together; ``ends`` is when the scheduler's
-    own job ends, and ``unanswered_since`` since when the batch system does not answer, if so:
+    ``wanted`` and ``workers`` are those of all pools together; ``own`` of the workers are to come
+    with the scheduler's own job, which is when ``workers`` counts them, too; ``ends`` is when that
+    job ends, and ``unanswered_since`` since when the batch system does not answer, if so:
     both in seconds since the epoch.
     """
 
@@ -83,13 +84,14 @@ class Report:
     halted: str = ""
     waits_for: str = ""
     trouble: Trouble | None = None
+    own: int = 0
     unanswered_since: float | None = None
     ends: float | None = None
 
     @property
     def workers_wanted(self) -> int:
-        """The worker processes that the wanted jobs would bring."""
-        return sum(pool.wanted * pool.workers_per_job for pool in self.pools.values())
+        """The worker processes that the wanted jobs would bring, and the scheduler's own."""
+        return self.own + sum(pool.wanted * pool.workers_per_job for pool in self.pools.values())
 
     def count(self, *phases: str) -> int:
         """Return how many jobs are in one of these phases."""

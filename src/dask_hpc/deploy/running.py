@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
-import subprocess
+import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dask_hpc._clock import SystemClock
+from dask_hpc.batch.model import Tag
 from dask_hpc.batch.programs import is_in_job
 from dask_hpc.cluster.jobrecords import JobRecords, read_end
 from dask_hpc.cluster.plan import OUR_FAILURE, Plan, write_plan
@@ -22,6 +25,7 @@ from dask_hpc.errors import BatchError, ConfigError, LaunchError
 from dask_hpc.launch.allocation import find_allocation
 
 if TYPE_CHECKING:
+    from asyncio.subprocess import Process
     from collections.abc import Callable, Sequence
 
     from dask_hpc.batch.model import JobStatus
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 _LOOK = 0.2  # seconds between two looks at the files of a run
 _ASK = 5.0  # seconds between two questions to the queue, growing
 _ASK_MOST = 60.0
+_HERE = Slot(Tag("here"), 0)  # the place of a run in a job that somebody else began
 _LATE = 2.0  # seconds: a shared file system shows later what a job wrote last
 
 
@@ -84,17 +89,77 @@ def fitted(spec: ClusterSpec) -> ClusterSpec:
     return replace(spec, worker=worker, scheduler=worker)
 
 
-def run_here(spec: ClusterSpec, plan: Plan) -> int:
-    """Run in the job that this is a process of; return the exit code."""
+async def run_here(
+    spec: ClusterSpec, plan: Plan, *, write: Callable[[bytes], None]
+) -> tuple[int, tuple[Path, ...]]:
+    """Run in the job that this is a process of; return the exit code, and where its logs are."""
     directory = prepare(spec)
     try:
         write_plan(directory, plan)
-        words = ("--directory", str(directory.path), "--slot", "here.0", "--job", "here")
-        environ = {**os.environ, "PYTHONPATH": str(directory.code)}
+        log = _Log(directory.logs / f"{_HERE}.log")
+        words = ("--directory", str(directory.path), "--slot", str(_HERE), "--job", _HERE.tag)
         argv = (sys.executable, "-m", "dask_hpc.boot.allocation", *words)
-        return subprocess.run(argv, env=environ, check=False).returncode
+        with log.path.open("wb") as stream:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                env={**os.environ, "PYTHONPATH": str(directory.code)},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,  # signals come through us alone
+            )
+        _pass_signals_to(process)
+        while process.returncode is None:
+            write(log.news())
+            await SystemClock().sleep(_LOOK)
+        write(log.news())
+        return process.returncode, keep_logs(directory, _HERE)
     finally:
         directory.remove()
+
+
+def _pass_signals_to(process: Process) -> None:
+    def tell() -> None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, tell)
+
+
+def keep_logs(directory: ClusterDirectory, slot: Slot) -> tuple[Path, ...]:
+    """Copy the logs of a run to where we are, before its files go; return the copies."""
+    kept = []
+    own = (
+        (directory.logs / f"{slot}.log", ".log"),
+        (directory.cluster_log_of(slot), ".cluster.log"),
+    )
+    for path, end in own:
+        if path.is_file():
+            kept.append(Path.cwd() / f"{directory.path.name}{end}")
+            shutil.copyfile(path, kept[-1])
+            kept[-1].chmod(0o600)
+    return tuple(kept)
+
+
+@dataclass(slots=True)
+class _Log:
+    """A file that somebody else writes, read bit by bit."""
+
+    path: Path
+    _read: int = 0
+
+    def news(self) -> bytes:
+        """Return what has come since the last time."""
+        try:
+            with self.path.open("rb") as stream:
+                stream.seek(self._read)
+                text = stream.read()
+        except FileNotFoundError:
+            return b""
+        self._read += len(text)
+        return text
 
 
 async def submit_run(spec: ClusterSpec, plan: Plan) -> ClusterRecord:
@@ -119,20 +184,20 @@ class Run:
     directory: ClusterDirectory
     _queue: Queue = field(init=False)
     _status: JobStatus | None = None
-    _read: int = 0
+    _log: _Log = field(init=False)
 
     def __post_init__(self) -> None:
         self._queue = queue_of(self.spec)
+        self._log = _Log(self.log)
 
     @property
     def log(self) -> Path:
         """What its job prints."""
         return self.directory.logs / f"{self._slot}.log"
 
-    @property
-    def cluster_log(self) -> Path:
-        """What scheduler and workers print."""
-        return self.directory.cluster_log_of(self._slot)
+    def keep_logs(self) -> tuple[Path, ...]:
+        """Copy the logs to where we are; return the copies."""
+        return keep_logs(self.directory, self._slot)
 
     @property
     def _slot(self) -> Slot:
@@ -153,7 +218,7 @@ class Run:
         pause, ask_at = _ASK, clock.monotonic() + 1.0
         while True:
             end = read_end(self.directory.jobs, self._slot)
-            write(self._news())
+            write(self._log.news())
             if end is not None:
                 return self._code(end)
             records.refresh()
@@ -170,16 +235,6 @@ class Run:
         """Return the exit code of the script: that of the job, if it ever came to the script."""
         has_run = bool(read_cluster(self.directory).address)
         return end.code if has_run and end.code is not None else OUR_FAILURE
-
-    def _news(self) -> bytes:
-        try:
-            with self.log.open("rb") as stream:
-                stream.seek(self._read)
-                text = stream.read()
-        except FileNotFoundError:
-            return b""
-        self._read += len(text)
-        return text
 
     async def _ask(self) -> None:
         try:

@@ -203,8 +203,14 @@ class ControllerService(SchedulerPlugin):
         return {"report": asdict(self.report())}
 
     def report(self) -> Report:
-        """Return what the controller says, and when this scheduler's own job ends."""
-        return replace(self.controller.report(), ends=self._ends)
+        """Return what the controller says, and what it does not know of the scheduler's own job."""
+        report = replace(self.controller.report(), ends=self._ends)
+        if not self._spec.is_one_job:
+            return report
+        known = {job.slot for job in report.jobs}
+        slots = (slot_of(worker.name) for worker in self._scheduler.workers.values())
+        own = sum(str(slot) not in known for slot in slots)  # they are named after no slot
+        return replace(report, own=self._spec.own_workers, workers=report.workers + own)
 
     async def why(self) -> dict[str, Any]:
         """Return the controller's last decisions."""
