@@ -22,11 +22,11 @@ demo: $(READY)
 ## make test         all tests, with the real systems of tests/beds if you are root
 test: $(READY)
 	@$(PART) "packages of the beds" $(MAKE) --no-print-directory beds
-	@$(PART) "tests" $(BIN)/python -m pytest $(TESTS)
+	@$(PART) "tests" $(if $(TESTS),$(BIN)/python -m pytest $(TESTS),tests/sides.sh $(BIN)/python)
 
 .PHONY: beds
 beds:
-	@for bed in "slurm --accounting" sshd data mpi; do set -- $$bed; \
+	@for bed in "slurm --accounting" sshd data chromium mpi htcondor; do set -- $$bed; \
 	  tests/beds/$$1.sh install $$2 || [ $$? = 77 ] || exit 1; done
 
 ## make check        lint, format, types, layers and shape of the source

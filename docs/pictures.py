@@ -3,6 +3,9 @@
 Needs a Chromium, and in the Python that runs it, besides this package: playwright, jupyterlab,
 dask-labextension, ipywidgets and bokeh. Takes about three minutes; ``jobs`` or ``jupyter`` makes
 some of them only. Look at each picture afterwards.
+
+Those of ``dask-hpc up --lab`` are made by the test that looks at them:
+``DASK_HPC_TEST_PICTURES=docs/images pytest tests/jupyter/test_in_browser.py``.
 """
 
 from __future__ import annotations

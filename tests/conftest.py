@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, get_args
 import pytest
 from hypothesis import settings
 
-from tests.beds.beds import SESSION_VARIABLE, Bed, MPIBed, Name, OarBed, SgeBed, SlurmBed, SshBed
+from tests.beds.beds import (
+    SESSION_VARIABLE,
+    Bed,
+    HTCondorBed,
+    MPIBed,
+    Name,
+    OarBed,
+    SgeBed,
+    SlurmBed,
+    SshBed,
+)
 from tests.beds.session import Beds, end_leftovers
 from tests.remote.laptop import Laptop, make_laptop
 
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
 _BEDS = pytest.StashKey[Beds]()
 _SESSION = pytest.StashKey[str]()
 _NAMES: tuple[Name, ...] = get_args(Name)
+_SYSTEMS: set[Name] = {"slurm", "slurm_net", "mpi", "sshd", "oar", "sge"}  # about half of the time
 _Kind = TypeVar("_Kind", bound=Bed)
 
 
@@ -38,6 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="also run what takes minutes")
     texts = "how many texts each batch system's scripts are tried with"
     parser.addoption("--texts", type=int, default=2000, help=texts)
+    sides = "one of two parts of the tests, which may run at once"
+    parser.addoption("--side", choices=("machine", "systems"), help=sides)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,7 +84,10 @@ def _beds_of(item: pytest.Item) -> list[Name]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, object, object]:
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, object, object]:
+    _leave_one_side(config, items)
     for item in items:
         for name in _beds_of(item):
             if name not in {bed for mark in item.iter_markers("bed") for bed in mark.args}:
@@ -82,6 +98,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, o
     # The fast ones first; then those of one bed together.
     items.sort(key=lambda item: [_NAMES.index(name) for name in _beds_of(item)])
     return result
+
+
+def _leave_one_side(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if (side := config.getoption("--side")) is None:
+        return
+    wanted = [item for item in items if _side_of(item) == side]
+    config.hook.pytest_deselected(items=[item for item in items if _side_of(item) != side])
+    items[:] = wanted
+
+
+def _side_of(item: pytest.Item) -> str:
+    return "systems" if _SYSTEMS.intersection(_beds_of(item)) else "machine"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -110,6 +138,12 @@ def data(pytestconfig: pytest.Config) -> Bed:
 
 
 @pytest.fixture(scope="session")
+def chromium(pytestconfig: pytest.Config) -> Bed:
+    """A real browser on this machine."""
+    return _bed(pytestconfig, "chromium", Bed)
+
+
+@pytest.fixture(scope="session")
 def mpi(pytestconfig: pytest.Config) -> MPIBed:
     """OpenMPI and MPICH on this machine."""
     return _bed(pytestconfig, "mpi", MPIBed)
@@ -135,6 +169,12 @@ def slurm_net(pytestconfig: pytest.Config) -> SlurmBed:
 def oar(pytestconfig: pytest.Config) -> OarBed:
     """An OAR on this machine; `OarBed.argv` runs its commands as a user whom it serves."""
     return _bed(pytestconfig, "oar", OarBed)
+
+
+@pytest.fixture(scope="session")
+def htcondor(pytestconfig: pytest.Config) -> HTCondorBed:
+    """An HTCondor in a root of Debian 13; `HTCondorBed.argv` runs commands in it as a user."""
+    return _bed(pytestconfig, "htcondor", HTCondorBed)
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,8 @@ WITH_DISTRIBUTED = {
 DRAWN_BY_BOKEH = {
     f"dask_hpc/engine/dashboard/{name}.py": {"bokeh"} for name in ("bokeh_pages", "jobs_page")
 }
+# What is loaded where somebody asked for it.
+ASKED_FOR = {"dask_hpc/jupyter/lab.py": {"jupyterlab"}}
 FORBIDDEN_IN_JOBS = {"msgspec", "rich", "cryptography", "platformdirs"}
 
 
@@ -72,7 +74,7 @@ def foreign(identifier: str, allowed: set[str]) -> dict[str, set[str]]:
     for path in [path for room in rooms(identifier) for path in files_of(room)]:
         name = path.relative_to(SOURCE).as_posix()
         extra = libraries(path.read_text(encoding="utf-8")) - allowed
-        found[name] = extra - DRAWN_BY_BOKEH.get(name, set())
+        found[name] = extra - (DRAWN_BY_BOKEH | ASKED_FOR).get(name, set())
     return {name: extra for name, extra in found.items() if extra}
 
 

@@ -38,6 +38,7 @@ PLACES = (("sleep", "_clock.py"), ("print or exit", "cli/"))
 # (rule, place): why it is right there.
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("empty name", "process/child.py:Listener.process_exited"): "asyncio calls it by this name",
+    ("empty name", "compat/runner.py:BaseRunner"): "dask-jobqueue's name",
     ("many parameters", "deploy/cluster.py:HPCCluster.__init__"): "the settings are its keywords",
     ("many parameters", "deploy/cluster.py:HPCCluster.adapt"): "the words of dask-jobqueue",
     ("positional parameters", "deploy/cluster.py:HPCCluster.__init__"): "a promise to users",

@@ -34,7 +34,35 @@ CRASH_AT = Variable(
     doc="for tests: the controller ends at its side effect of this number, counted from 1",
 )
 
-VARIABLES = (HOME, SETTING, CRASH_AT)
+CLUSTER = Variable(
+    name="DASK_HPC_CLUSTER",
+    doc="the cluster that HPCCluster.from_name() means; set in the Jupyter session of a cluster",
+)
+JUPYTER = Variable(
+    name="DASK_HPC_JUPYTER",
+    doc="the path below which Jupyter is seen, for links to dashboards; set in the Jupyter "
+    "session of a cluster",
+)
+HUB = Variable(
+    name="JUPYTERHUB_SERVICE_PREFIX",
+    doc="the same, as JupyterHub sets it",
+)
+KERNEL = Variable(
+    name="JPY_PARENT_PID",
+    doc="set by Jupyter in kernels: whether links are seen from a notebook",
+)
+
+RANK = Variable(
+    name="DASK_HPC_RANK",
+    doc="which task of a launch this is, counted from 0: for job scripts whose launcher gives its "
+    "tasks no number",
+)
+TASKS = Variable(
+    name="DASK_HPC_TASKS",
+    doc="how many tasks such a launch has, one a node",
+)
+
+VARIABLES = (HOME, SETTING, CLUSTER, JUPYTER, HUB, KERNEL, RANK, TASKS, CRASH_AT)
 
 
 def home() -> Path:

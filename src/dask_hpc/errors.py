@@ -16,6 +16,7 @@
   x SoftwareError
   x ClusterError
     + ClusterNotFound
+    + ClusterElsewhere          .site
     + ClusterExists
     + StartTimeout
     + ControllerUnreachable     transient
@@ -114,6 +115,14 @@ class ClusterError(HPCError):
 
 class ClusterNotFound(ClusterError):
     """No cluster has this name."""
+
+
+class ClusterElsewhere(ClusterError):
+    """The cluster is on a site that ssh reaches, and not on this machine's."""
+
+    def __init__(self, message: str, *, site: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.site = site
 
 
 class ClusterExists(ClusterError):

@@ -31,7 +31,7 @@ def test_a_cluster_that_has_only_just_been_submitted_ends_too(place: Place) -> N
     name = place.name()
     place.ask("up", *place.small_options, "--name", name, "--workers", "2", "--detach")
     assert place.ask("down", name) == [{"name": name, "left": []}]
-    wait_for(lambda: not place.left(name), 5)
+    wait_for(lambda: not place.left(name), 30)
 
 
 @pytest.mark.parametrize("lost", ["record.json", "tls", "journal.jsonl"])
@@ -46,7 +46,7 @@ def test_the_jobs_of_a_damaged_cluster_are_found_all_the_same(
     else:
         path.unlink()
     assert local_place.ask("down", name) == [{"name": name, "left": []}]
-    wait_for(lambda: not local_place.left(name), 5)
+    wait_for(lambda: not local_place.left(name), 30)
 
 
 def test_a_cluster_whose_batch_system_nobody_knows_is_not_forgotten(local_place: Place) -> None:

@@ -49,5 +49,5 @@ def test_followed_it_goes_on_until_the_cluster_ends(place: Place) -> None:
         else:
             raise AssertionError("nothing came")
         place.ask("down", name)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")

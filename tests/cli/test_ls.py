@@ -52,7 +52,7 @@ def test_a_cluster_that_is_gone_without_a_word_is_told_apart_at_once(place: Plac
     wait_for(lambda: place.ask("ls")[0]["state"] != "running")
     begin = time.monotonic()
     (cluster,) = place.ask("ls")
-    assert time.monotonic() - begin < 5  # and not only after some long time without an answer
+    assert time.monotonic() - begin < 20  # and not only after some long time without an answer
     assert cluster["state"] in ("ended", "lost")
     assert f"the scheduler of {name!r} has ended" in cluster["trouble"]
     assert place.ask("down", name) == [{"name": name, "left": []}]

@@ -120,4 +120,4 @@ def test_a_scheduler_in_the_queue_is_shown_with_its_reason(place: Place) -> None
     done = place.dask_hpc("status", name)
     assert done.stdout.startswith(f"{name}: starting on {place.site}, ")
     assert place.dask_hpc("down", name).returncode == 0
-    wait_for(lambda: not place.left(name), 10)
+    wait_for(lambda: not place.left(name), 30)

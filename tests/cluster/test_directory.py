@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Only these may import more than the standard library, in a job or on the user's side.
-DASK_AND_USER = ("engine", "boot", "cli", "compat", "deploy", "mpi.py", "sites", "testing")
+DASK_AND_USER = (
+    *("engine", "boot", "cli", "compat", "deploy", "jupyter", "mpi.py", "sites", "testing"),
+)
 
 
 @contextmanager
@@ -212,7 +214,7 @@ def test_controller_and_all_below_need_the_standard_library_alone(
         ".".join(path.with_suffix("").parts).removesuffix(".__init__")
         for path in found
         if path.parts[1] not in DASK_AND_USER
-        and path.name not in ("__main__.py", "certificates.py")
+        and path.name not in ("__main__.py", "certificates.py", "far.py", "routes.py")
     ]
     assert len(modules) > 20
     code = f"import sys; sys.path.insert(0, sys.argv[1])\nimport {', '.join(sorted(modules))}"

@@ -87,7 +87,7 @@ def is_gone(process: psutil.Process) -> bool:
 
 async def kill(process: psutil.Process) -> None:
     process.kill()
-    assert await until(lambda: is_gone(process), 5, clock=SystemClock())
+    assert await until(lambda: is_gone(process), 30, clock=SystemClock())
 
 
 def pretend(directory: ClusterDirectory, process: ProcessMark, *, ago: float = 0.0) -> None:
@@ -271,7 +271,7 @@ async def test_one_that_hangs_is_killed(directory: ClusterDirectory) -> None:
     begin = SystemClock().monotonic()
     await end_agent(directory)
     assert is_gone(process)
-    assert SystemClock().monotonic() - begin < 5
+    assert SystemClock().monotonic() - begin < 30
 
 
 async def test_one_on_another_host_is_asked_to_leave(
@@ -282,7 +282,7 @@ async def test_one_on_another_host_is_asked_to_leave(
     # To us it is on another host.
     monkeypatch.setattr(socket, "gethostname", lambda: "login2")
     await end_agent(directory)
-    assert await until(lambda: is_gone(process), 5, clock=SystemClock())
+    assert await until(lambda: is_gone(process), 30, clock=SystemClock())
     assert not (directory.requests / AGENT).exists()
     assert "ends: it was asked to leave" in read_tail(directory.logs / "agent.log")
 

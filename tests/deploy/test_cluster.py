@@ -177,7 +177,7 @@ def test_a_handle_by_name_is_as_good(cluster: HPCCluster, client: Client) -> Non
         # Both hear of the workers.
         wait_for(lambda: len(cluster.scheduler_info["workers"]) == 4)
         wait_for(lambda: len(again.scheduler_info["workers"]) == 4)
-        assert again.jobs() == cluster.jobs()
+        wait_for(lambda: again.jobs() == cluster.jobs())
         assert again.job_script().splitlines()[0] == cluster.job_script().splitlines()[0]
         with Client(again) as other:
             assert other.submit(pow, 5, 3).result(timeout=30) == 125
@@ -255,7 +255,7 @@ def test_leaving_the_block_ends_a_cluster_here_and_detaches_from_one_in_a_job(
             assert is_running(again, 1)
             again.shutdown()
     assert name not in clusters()
-    wait_for(lambda: not place.left(name), 10)
+    wait_for(lambda: not place.left(name), 30)
 
 
 @pytest.mark.parametrize("home", HOMES)
@@ -276,7 +276,7 @@ async def test_asynchronous_use(place: Place, home: str) -> None:
             assert await again.jobs() == await cluster.jobs()
         await cluster.shutdown()
         assert name not in clusters()
-    wait_for(lambda: not place.left(name), 10)
+    wait_for(lambda: not place.left(name), 30)
 
 
 async def test_what_is_asked_of_an_asynchronous_cluster_before_it_began_is_an_error(

@@ -48,7 +48,7 @@ async def test_a_cluster_is_made_scaled_and_ended(board: Any, place: Place) -> N
     await eventually(lambda: board.get_cluster(name)["workers"] == 0)
     await board.close_cluster(name)
     assert board.list_clusters() == []
-    wait_for(lambda: not place.left(), 10)
+    wait_for(lambda: not place.left(), 30)
 
 
 async def test_a_cluster_may_adapt_from_the_start(board: Any) -> None:

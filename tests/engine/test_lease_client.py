@@ -244,7 +244,7 @@ async def test_a_client_closes_without_a_connection(line: Line) -> None:
     client = await line.client()
     await client.gather(line.work(client, 1))
     await line.lose(client)
-    await asyncio.wait_for(client.close(), 5)
+    await asyncio.wait_for(client.close(), 30)
     assert client.status == "closed"
 
 

@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import tempfile
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +68,7 @@ async def get(path: Path, page: str) -> bytes:
     finally:
         os.close(folder)
     writer.write(f"GET {page} HTTP/1.0\r\n\r\n".encode())
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), 30)
     writer.close()
     return answer
 
@@ -142,9 +143,17 @@ async def test_a_scheduler_with_work_that_nobody_waits_for_is_not_idle(tmp_path:
         assert [scheduler.check_idle() for _ in range(3)] == [None] * 3
 
 
+async def test_a_scheduler_whose_notebooks_are_in_use_is_not_idle(tmp_path: Path) -> None:
+    async with new_scheduler(tmp_path / "s", idle_timeout=600.0) as scheduler:
+        scheduler.last_use = lambda: time.time() - 500
+        assert [scheduler.check_idle() for _ in range(3)] == [None] * 3
+        scheduler.last_use = lambda: time.time() - 700
+        assert [scheduler.check_idle() for _ in range(3)][-1] is not None
+
+
 async def test_an_idle_scheduler_ends_in_time(tmp_path: Path) -> None:
     async with new_scheduler(tmp_path / "s", idle_timeout=0.2) as scheduler:
-        await asyncio.wait_for(scheduler.finished(), 10)
+        await asyncio.wait_for(scheduler.finished(), 30)
 
 
 @asynccontextmanager

@@ -191,7 +191,7 @@ async def test_a_shutdown_ends_jobs_and_scheduler(scene: Scene) -> None:
     await scene.controller.scale(2)
     assert await scene.controller.shutdown() == ()
     assert scene.states() == [JobState.CANCELLED] * 2
-    await asyncio.wait_for(scene.scheduler.finished(), 5)
+    await asyncio.wait_for(scene.scheduler.finished(), 30)
     with pytest.raises(ControllerUnreachable, match="does not answer"):
         await ask(scene.directory)
 
@@ -355,8 +355,8 @@ async def test_a_port_where_nobody_listens_is_given_up_before_the_time_is_up(sce
     change(scene, address=f"tls://127.0.0.1:{port}")
     begin = time.monotonic()
     with pytest.raises(ControllerUnreachable, match="'boot' does not answer at tls"):
-        await ask(scene.directory, seconds=20)
-    assert time.monotonic() - begin < 10
+        await ask(scene.directory, seconds=60)
+    assert time.monotonic() - begin < 45
 
 
 async def test_a_scheduler_that_ends_meanwhile_is_unreachable(scene: Scene) -> None:

@@ -31,7 +31,7 @@ SITES = [pytest.param("local"), pytest.param("slurm", marks=pytest.mark.bed("slu
 PROGRAM = (sys.executable, "-m", "dask_hpc.cli.main")
 
 _QUEUE = (sys.executable, "-m", "dask_hpc.localqueue")
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 _ENDED = {
     *("done", "failed", "cancelled", "timed-out", "lost"),
     *("completed", "timeout", "out_of_memory", "node_fail", "preempted", "boot_fail"),
@@ -186,7 +186,7 @@ class Place(ABC):
 
     def clean(self) -> list[str]:
         """End everything, and say what there was to end."""
-        until_now(lambda: not self.left(), 10, every=0.2)
+        until_now(lambda: not self.left(), 30, every=0.2)
         left = self.left()
         if left:
             self.dask_hpc("down", "--all")

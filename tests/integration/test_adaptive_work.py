@@ -57,7 +57,7 @@ def test_results_outlive_the_jobs_that_made_them_and_the_last_job_goes_with_them
         released = time.monotonic()
         del held
         wait_for(lambda: not place.live_jobs(cluster.name))
-        assert time.monotonic() - released < 10
+        assert time.monotonic() - released < 30
         assert cluster.report().wanted == 0
         assert client.submit(pow, 2, 10).result(timeout=30) == 1024  # and the jobs come back
 
@@ -105,5 +105,5 @@ def test_it_takes_as_many_jobs_as_do_the_work_in_time(
         # To distributed, a task of which it knows nothing takes half a second.
         work = client.map(time.sleep, [0.01] * 40, pure=False)
         still.adapt(minimum=0, maximum_jobs=20, interval="0.2s", target_duration=duration)
-        wait_for(lambda: still.report().wanted == jobs, 5)
+        wait_for(lambda: still.report().wanted == jobs, 30)
         del work

@@ -45,7 +45,7 @@ def test_jobs_that_hang_are_replaced_and_given_up_in_the_end(place: Place) -> No
         assert report.halted == "4 jobs in a row ended before a worker started"
         assert f"no worker of it connected in {PATIENCE} s" in report.trouble.message
         with pytest.raises(JobFailed, match="no worker of it connected"):
-            cluster.wait_for_workers(1, timeout=10)
+            cluster.wait_for_workers(1, timeout=30)
         wait_for(lambda: not place.live_jobs(cluster.name))
         assert len(place.jobs(cluster.name)) <= 2 + 3
         assert place.dask_hpc("why", cluster.name).stdout.count("no worker of it connected") >= 2
@@ -132,7 +132,7 @@ async def test_a_cluster_whose_start_was_refused_can_be_closed_and_made_again(
     begin = time.monotonic()
     with pytest.raises(SubmitRejected, match="nowhere"):
         await cluster
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 20
     await cluster.close()
     await cluster.close()
     assert cluster.status is Status.closed

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.bed("slurm_net"), pytest.mark.timeout(300)]
 
-SECONDS = 15.0  # ten for the end of a cluster, and some for a busy machine
+SECONDS = 30.0  # ten for the end of a cluster, and some for a busy machine
 WORK = """
 import shutil, socket, sys, time
 from dask_hpc import HPCCluster

@@ -122,7 +122,7 @@ def test_a_warned_job_leaves_in_peace(cluster: HPCCluster, client: Client, place
     futures = client.map(task(0.1), range(100), pure=False)
     victim = running(cluster)[0].job
     signal_usr1(place, victim)
-    wait_for(lambda: victim not in {job.id for job in place.live_jobs(cluster.name)}, 15)
+    wait_for(lambda: victim not in {job.id for job in place.live_jobs(cluster.name)}, 30)
     assert [number for number, _ in client.gather(futures)] == [each**2 for each in range(100)]
     assert blamed(client) == 0
     assert computed(client, keys) == 40  # what it held was not computed again

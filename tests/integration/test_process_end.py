@@ -63,7 +63,7 @@ def test_the_end_of_a_program_ends_its_cluster(place: Place, name: str, ending: 
     with begin(place, name, program) as process:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (code, "up\n"), err
-    wait_for(lambda: not place.left(name), 5, what=f"{place.left(name)}")
+    wait_for(lambda: not place.left(name), 30, what=f"{place.left(name)}")
 
 
 def test_ctrl_c_ends_it_too(place: Place, name: str) -> None:
@@ -74,7 +74,7 @@ def test_ctrl_c_ends_it_too(place: Place, name: str) -> None:
         _, err = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "KeyboardInterrupt" in err
-    wait_for(lambda: not place.left(name), 5, what=f"{place.left(name)}")
+    wait_for(lambda: not place.left(name), 30, what=f"{place.left(name)}")
 
 
 def test_running_jobs_of_a_killed_program_end_by_themselves(place: Place, name: str) -> None:
@@ -85,5 +85,5 @@ def test_running_jobs_of_a_killed_program_end_by_themselves(place: Place, name: 
         assert process.stdout
         assert process.stdout.readline() == "up\n"
         process.kill()
-    wait_for(lambda: not place.live_jobs(name), 10)
+    wait_for(lambda: not place.live_jobs(name), 30)
     assert place.dask_hpc("down", name).returncode == 0

@@ -120,7 +120,7 @@ async def suffer(
     before = len(calls.of("sbatch"))
     work = client.map(unhurried(), range(round(OUTAGE * 20)))
     scaled = [asyncio.ensure_future(other.scale(jobs=1)) for other in others]
-    await until(lambda: len(calls.of("sbatch")) > before, 10, clock=clock, every=0.001)
+    await until(lambda: len(calls.of("sbatch")) > before, 30, clock=clock, every=0.001)
     bed.control("pause")
     begin, seen = time.monotonic(), []
     while time.monotonic() - begin < OUTAGE:
@@ -235,7 +235,7 @@ def test_of_a_job_that_was_submitted_twice_one_serves_and_the_other_ends(
         cluster.scale(jobs=1)
         cluster.wait_for_workers(2, timeout=30)
         assert len(place.jobs(cluster.name)) == 2
-        wait_for(lambda: len(place.live_jobs(cluster.name)) == 1, 10)
+        wait_for(lambda: len(place.live_jobs(cluster.name)) == 1, 30)
         (job,) = place.live_jobs(cluster.name)
         assert [(one.job, one.workers) for one in live(cluster)] == [(job.id, 2)]
         assert len(calls.of("sbatch")) == 1
@@ -259,7 +259,7 @@ def test_as_many_jobs_run_as_a_limit_allows_and_the_rest_follows(
         attempts = len(calls.of("sbatch"))
         assert attempts <= 8  # 8 no, 4 yes, 2 no, 1 yes, 1 no
         place.cancel(live(cluster)[0].job)
-        wait_for(lambda: len(calls.of("sbatch")) > attempts, 10)
+        wait_for(lambda: len(calls.of("sbatch")) > attempts, 30)
         wait_for(lambda: len(place.live_jobs(cluster.name)) == MOST)
         cluster.scale(jobs=MOST - 1)
         wait_for(lambda: len(live(cluster)) == MOST - 1)

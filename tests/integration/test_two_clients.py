@@ -44,7 +44,7 @@ sys.stdin.readline()
 print(client.submit(sum, client.map(square, range(10))).result(), flush=True)
 cluster.close()
 """
-LIMIT = 10.0  # seconds that ``down`` has for everything
+LIMIT = 20.0  # ten seconds that ``down`` has for everything, and some for a busy machine
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_the_work_of_one_client_goes_on_when_another_is_killed(place: Place, nam
         other = attach(place, name, jobs=2, first=7)  # the last one who scales is right
         assert line_of(other)
         one.kill()
-        one.communicate(timeout=10)
+        one.communicate(timeout=60)
     with other:
         assert line_of(other) == str(sum(number**2 for number in range(7, 47)))
         out, err = other.communicate("\n", timeout=30)
@@ -141,7 +141,7 @@ def test_down_ends_what_a_massacre_has_left(
         for process in found:
             process.kill()
         client.kill()
-        client.communicate(timeout=10)
+        client.communicate(timeout=60)
     down(place, name)
     assert not any(path.exists() for path in scratch)
 

@@ -45,7 +45,7 @@ def test_a_task_that_waits_long_in_the_queue_costs_one_submission(
     with HPCCluster(**late, name=place.name()) as cluster, Client(cluster) as client:
         cluster.adapt(minimum=0, maximum_jobs=8, interval="1s")
         task = client.submit(pow, 2, 10)
-        wait_for(lambda: "earliest start" in cluster.report().waits_for, 10)
+        wait_for(lambda: "earliest start" in cluster.report().waits_for, 30)
         assert task.result(timeout=60) == 1024
         assert time.monotonic() - begin > WAIT
         del task  # and with it all demand

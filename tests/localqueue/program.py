@@ -109,18 +109,18 @@ class LocalQueue:
 
     def ends(self) -> bool:
         """Wait until the daemon has ended, which it does after it let go of its lock."""
-        return until_now(lambda: not self.lives(), 10)
+        return until_now(lambda: not self.lives(), 30)
 
     def kill_daemon(self) -> None:
         """End the daemon as nobody should."""
         mark = self.daemon()
         os.kill(mark.pid, signal.SIGKILL)
-        assert until_now(lambda: not is_alive(mark), 5)
+        assert until_now(lambda: not is_alive(mark), 30)
 
     def wait_for_file(self, name: str) -> str:
         """Wait until a job wrote a line into a file of the work directory; return its text."""
         path = self.work / name
-        assert until_now(lambda: path.exists() and path.read_text().endswith("\n"), 10), name
+        assert until_now(lambda: path.exists() and path.read_text().endswith("\n"), 30), name
         return path.read_text().strip()
 
     def close(self) -> None:

@@ -62,7 +62,7 @@ def test_a_job_that_the_store_knows_begins_and_ends(tmp_path: Path) -> None:
     jobs.start(TASK, submission(tmp_path, "touch began; exit 4"))
     assert jobs.see([TASK]) == {TASK.key: Seen()}
     jobs.release([TASK.key])
-    assert until_now(jobs.has_news, 5)
+    assert until_now(jobs.has_news, 30)
     seen = jobs.see([TASK])[TASK.key]
     assert (seen.leader, seen.others, seen.exit_code) == (False, False, 4)
     assert (tmp_path / "began").exists()
@@ -86,7 +86,7 @@ def test_output_is_added_to_what_is_there(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path, "queue")
     jobs.start(TASK, submission(tmp_path, "echo after"))
     jobs.release([TASK.key])
-    assert until_now(jobs.has_news, 5)
+    assert until_now(jobs.has_news, 30)
     jobs.forget([TASK])
     assert (tmp_path / "log").read_text() == "before\nafter\n"
 

@@ -89,9 +89,9 @@ async def test_no_dead_child_and_no_open_file_is_left() -> None:
 async def test_the_loop_goes_on_while_a_command_runs() -> None:
     begin = time.monotonic()
     await asyncio.gather(
-        *(LocalRunner().run(Command(argv=("sleep", "0.1"))) for _ in range(10)),
+        *(LocalRunner().run(Command(argv=("sleep", "1"))) for _ in range(10)),
     )
-    assert time.monotonic() - begin < 0.8
+    assert time.monotonic() - begin < 8  # one after the other, they take ten seconds
 
 
 async def test_a_command_is_its_own_session_without_a_terminal() -> None:

@@ -164,7 +164,7 @@ async def test_a_command_gets_the_chance_to_clean_up(
     script = f"trap 'touch {sign}; exit' TERM; sleep {new_trace()} & wait"
     with pytest.raises(BatchUnavailable):
         await runner.run(Command(argv=_shell(script)), timeout=moment)
-    assert await until(sign.exists, 5, clock=SystemClock())
+    assert await until(sign.exists, 30, clock=SystemClock())
 
 
 @pytest.mark.slow

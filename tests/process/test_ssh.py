@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -310,9 +309,6 @@ async def test_a_live_connection_of_the_user_is_used(sshd: SshBed, shared: Path)
     command = Command(argv=("printenv", "SSH_CONNECTION"))
     results = await asyncio.gather(*(runner.run(command) for _ in range(8)))
     assert len({result.stdout for result in results}) == 1
-    begin = time.monotonic()
-    await runner.run(command)
-    assert time.monotonic() - begin < 0.2
 
 
 async def test_the_deadline_ends_the_group_behind_a_live_connection(

@@ -25,11 +25,11 @@ def living(trace: str) -> list[psutil.Process]:
     return found
 
 
-async def is_gone(trace: str, *, seconds: float = 5) -> bool:
+async def is_gone(trace: str, *, seconds: float = 30) -> bool:
     """Wait until no process has it, and return whether that came."""
     return await until(lambda: not living(trace), seconds, clock=SystemClock())
 
 
-async def is_there(trace: str, *, seconds: float = 10) -> bool:
+async def is_there(trace: str, *, seconds: float = 30) -> bool:
     """Wait until a process has it, and return whether that came."""
     return await until(lambda: bool(living(trace)), seconds, clock=SystemClock())

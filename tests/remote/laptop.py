@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dask_hpc.remote.master import disconnect
+from dask_hpc.sites.write import write_profile
+from tests.beds.beds import CHECKOUT, USER
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    from tests.beds.beds import SshBed
+    from tests.beds.beds import SlurmBed, SshBed
 
 HOSTS = ("login", "login-2fa", "inner", "netlogin")
 
@@ -54,7 +58,35 @@ def make_laptop(place: Path, bed: SshBed) -> Laptop:
     return Laptop(place=place, environ=environ)
 
 
-def _write(path: Path, text: str) -> None:
+@contextmanager
+def site_there(host: str, slurm: SlurmBed) -> Iterator[str]:
+    """Write the profile of a site where dask-hpc is, with state of the test's own; give its name.
+
+    Nothing of a job may be left there at the end.
+    """
+    there = Path(tempfile.mkdtemp(prefix="dh", dir="/tmp"))
+    shutil.chown(there, USER)
+    program = CHECKOUT / ".venv" / "bin" / "dask-hpc"
+    _write(
+        there / "dask-hpc",
+        f"export DASK_HPC_HOME={there}/state SLURM_CONF={os.environ['SLURM_CONF']}\n"
+        f"cd {there}\n"
+        f'exec {program} "$@"',
+        mode=0o755,
+    )
+    write_profile(
+        "alpine", f"system: slurm\nhost: {host}\ncommand: {there}/dask-hpc\nprocesses: 1\n"
+    )
+    yield "alpine"
+    jobs = slurm.run("squeue", "--noheader", "--user", USER, "--format=%i %j %T").stdout
+    slurm.run("scancel", "--user", USER)
+    left = [path.name for path in there.glob("state/clusters/*")]
+    shutil.rmtree(there, ignore_errors=True)
+    assert not left
+    assert not [line for line in jobs.splitlines() if "COMPLETING" not in line]
+
+
+def _write(path: Path, text: str, *, mode: int = 0o700) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    path.chmod(mode)

@@ -297,7 +297,7 @@ def program(directory: ClusterDirectory) -> Iterator[psutil.Process]:
     environ = {**os.environ, "PYTHONPATH": source, "DASK_HPC_HOME": str(directory.path.parents[1])}
     with subprocess.Popen(argv, start_new_session=True, env=environ, cwd="/") as process:
         try:
-            assert until_now((directory.requests / AGENT).exists, 10)
+            assert until_now((directory.requests / AGENT).exists, 30)
             yield psutil.Process(process.pid)
         finally:
             process.kill()
@@ -316,7 +316,7 @@ async def test_the_program_serves_and_ends_by_a_signal_without_a_trace() -> None
         process.send_signal(signal.SIGHUP)
         assert await queue.status([TAG]) == {}
         process.terminate()
-        assert until_now(lambda: is_gone(process), 5)
+        assert until_now(lambda: is_gone(process), 30)
         assert list(directory.requests.iterdir()) == []
         log = (directory.logs / "agent.log").read_text()
         assert f"agent {process.pid} on {own_mark().host} begins" in log

@@ -48,7 +48,7 @@ def test_the_socket_is_private_and_goes_with_the_connection(laptop: Laptop) -> N
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     disconnect("login")
-    assert until_now(lambda: not path.exists(), 10)
+    assert until_now(lambda: not path.exists(), 30)
 
 
 def test_a_connection_that_the_user_shares_is_taken_and_left(laptop: Laptop) -> None:

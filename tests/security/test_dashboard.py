@@ -91,7 +91,7 @@ def test_without_the_cookie_there_is_nothing_to_see(front: str, other_user: Othe
     for address in (*(f"{front}{page}" for page in pages), *(f"{root}{page}" for page in pages)):
         status, text = ask(other_user, address)
         assert status == 403, address
-        assert "This dashboard is for one user" in text
+        assert "The dashboard is for one user" in text
 
 
 def test_websockets_are_refused_too(front: str, other_user: OtherUser) -> None:

@@ -54,7 +54,7 @@ def careless(security):
 async def enter(scheme, security, address):
     try:
         async with rpc(f"{scheme}://{address}", connection_args=careless(security)) as server:
-            return f"IN: {str(await asyncio.wait_for(server.identity(), 5))[:60]}"
+            return f"IN: {str(await asyncio.wait_for(server.identity(), 30))[:60]}"
     except Exception as error:
         return f"refused: {type(error).__name__}"
 

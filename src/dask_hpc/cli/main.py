@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from dask_hpc._version import __version__
-from dask_hpc.errors import HPCError
+from dask_hpc.errors import ClusterElsewhere, HPCError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +27,7 @@ COMMANDS = {
     "scale": "change the size of a cluster, or the bounds of an adaptive one",
     "why": "the last decisions about a cluster, with their reasons",
     "logs": "logs of scheduler, controller and workers",
+    "attach": "open JupyterLab of a cluster that was started with --lab",
     "down": "end clusters: jobs, processes, secrets",
     "jobqueue": "what was written for dask-jobqueue: what would differ",
     "mpi": "a cluster of the tasks of mpirun or srun, as dask-mpi",
@@ -34,6 +35,11 @@ COMMANDS = {
     "worker": "the workers of a node, for job scripts of your own",
 }
 
+
+_WORDS = f"{__name__}.words"
+
+# Called by dask-hpc itself, from another machine.
+_FOR_PROGRAMS = ("relay",)
 
 # `dask-hpc site` alone prints its help; before click 8.2 that was no error.
 _HELP: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
@@ -68,7 +74,7 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that the arguments name."""
         known = self.list_commands(ctx)
-        if args[0] in known or args[0].startswith("-"):
+        if args[0] in (*known, *_FOR_PROGRAMS) or args[0].startswith("-"):
             return super().resolve_command(ctx, args)
         raise _misuse(ctx, f"command {args[0]!r} is unknown", near=args[0], known=known)
 
@@ -86,7 +92,7 @@ class CommandTable(Group):
         cmd_name: str,
     ) -> click.Command | None:
         """Return a command, and import what it needs."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in _FOR_PROGRAMS:
             return None
         command: click.Command = importlib.import_module(f"dask_hpc.cli.{cmd_name}").command
         return command
@@ -102,6 +108,7 @@ class CommandTable(Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the group's own options; a mistake becomes an error and a hint."""
+        ctx.meta[_WORDS] = tuple(args)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -110,11 +117,19 @@ class CommandTable(Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; an error that is not a bug becomes an error and a hint."""
         try:
-            return super().invoke(ctx)
+            return self._invoke(ctx)
         except HPCError as error:
             raise _Failure(str(error), hint=error.hint) from error
         except click.UsageError as error:
             raise _readable(error, ctx) from error
+
+    def _invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ClusterElsewhere as elsewhere:
+            far = importlib.import_module("dask_hpc.cli.far")
+            words = [word.removesuffix(f"@{elsewhere.site}") for word in ctx.meta[_WORDS]]
+            ctx.exit(far.run_there(elsewhere.site, words))
 
 
 def _readable(error: click.UsageError, group: click.Context) -> click.ClickException:

@@ -13,6 +13,8 @@ from dask_hpc.deploy.starting import wait_for_scheduler
 from dask_hpc.engine.client import connected
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dask_hpc.cli.output import Output
     from dask_hpc.cluster.record import ClusterRecord
     from dask_hpc.cluster.spec import ClusterSpec
@@ -23,13 +25,24 @@ _LOOK = 0.5  # seconds
 
 
 async def follow_scheduler(
-    output: Output, spec: ClusterSpec, *, submitted: ClusterRecord
+    output: Output,
+    spec: ClusterSpec,
+    *,
+    submitted: ClusterRecord,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> ClusterRecord:
-    """Wait for the scheduler, saying where its job is; return the record with its address."""
+    """Wait for the scheduler, saying where its job is; return the record with its address.
+
+    ``tell`` is told the same.
+    """
     with output.waiting("waiting for the scheduler") as line:
-        record = await wait_for_scheduler(
-            spec, submitted, progress=lambda progress: line.update(in_words(progress))
-        )
+
+        def say(progress: StartProgress) -> None:
+            words = in_words(progress)
+            line.update(words)
+            tell(words)
+
+        record = await wait_for_scheduler(spec, submitted, progress=say)
     output.note(f"scheduler at {record.address}")
     return record
 
@@ -37,16 +50,24 @@ async def follow_scheduler(
 async def follow_workers(output: Output, spec: ClusterSpec) -> Report:
     """Wait until the first workers that were asked for are there, saying how many are.
 
+    A cluster that is one job brings them itself; if some of them do not come, the others serve.
+
     Raises
     ------
     JobFailed
         If no more will come, with the end of the log.
     """
     clock = SystemClock()
+    wanted = spec.own_workers or spec.first_jobs * spec.workers_per_job
+    begin = clock.monotonic()
+
+    def is_too_late() -> bool:
+        return spec.is_one_job and clock.monotonic() - begin > spec.start_timeout
+
     async with connected(ClusterDirectory(spec.directory)) as controller:
         with output.waiting("waiting for workers") as line:
             report = await controller.report()
-            while report.workers < spec.first_jobs * spec.workers_per_job:
+            while report.workers < wanted and not is_too_late():
                 line.update(summary(report))
                 check_hope(report)
                 await clock.sleep(_LOOK)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import difflib
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dask_hpc.cli.view import ClusterView
 from dask_hpc.cluster.directory import directories, directory_of
 from dask_hpc.cluster.record import clusters
+from dask_hpc.cluster.session import find_session
 from dask_hpc.deploy.agent import tend_agent
 from dask_hpc.deploy.reaching import settled
 from dask_hpc.engine.client import ControllerClient, check_running, connected
-from dask_hpc.errors import ClusterNotFound, ControllerUnreachable, HPCError
+from dask_hpc.errors import ClusterElsewhere, ClusterNotFound, ControllerUnreachable, HPCError
+from dask_hpc.remote.far import far_cluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,10 +31,17 @@ def existing(name: str) -> ClusterDirectory:
     ------
     ClusterNotFound
         If there is none of this name; the hint says the nearest one.
+    ClusterElsewhere
+        If it was started from here on a site that ssh reaches.
     """
-    directory = directory_of(name)
-    if directory.path.is_dir():
+    if "@" not in name and (directory := directory_of(name)).path.is_dir():
         return directory
+    if cluster := far_cluster(name):
+        raise ClusterElsewhere(
+            f"cluster {cluster.name!r} is on the site {cluster.site!r}",
+            site=cluster.site,
+            hint=f"dask-hpc status {name} asks there",
+        )
     names = [each.path.name for each in directories()]
     near = difflib.get_close_matches(name, names, n=1)
     raise ClusterNotFound(
@@ -59,12 +69,13 @@ async def view_of(name: str) -> ClusterView:
     directory = existing(name)
     agent = await tend_agent(directory)
     record = await settled(directory)
+    view = ClusterView(record=record, agent=agent, session=find_session(directory))
     try:
         check_running(record)
         async with connected(directory) as controller:
-            return ClusterView(record=record, report=await controller.report(), agent=agent)
+            return replace(view, report=await controller.report())
     except ControllerUnreachable as error:
-        return ClusterView(record=record, trouble=str(error), agent=agent)
+        return replace(view, trouble=str(error))
 
 
 async def all_views() -> list[ClusterView]:

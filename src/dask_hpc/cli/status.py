@@ -100,6 +100,9 @@ def _show(output: Output, view: ClusterView, *, link: str = "") -> None:
         output.write(f"address {record.address}{why}")
     if link:
         output.write(f"dashboard {link}")
+    if session := view.session:
+        where = f" on {session.node}" if session.node else ""
+        output.write(f"JupyterLab {view.lab}{where}; open it with dask-hpc attach {record.name}")
     now = SystemClock().time()
     for words in (view.agent, view.farewell(now), view.outage(now)):
         if words:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from dask_hpc._files import from_json
 from dask_hpc._units import counted, format_seconds
 from dask_hpc.cluster.lifetime import farewell
 from dask_hpc.cluster.record import ClusterState
+from dask_hpc.cluster.session import SessionState
 from dask_hpc.cluster.spec import DEFAULT_POOL
+from dask_hpc.controller.report import Report
 from dask_hpc.controller.states import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dask_hpc.cluster.record import ClusterRecord
-    from dask_hpc.controller.report import JobReport, PoolReport, Report
+    from dask_hpc.cluster.session import Session
+    from dask_hpc.controller.report import JobReport, PoolReport
 
-CLUSTERS = ("name", "site", "state", "workers", "jobs", "pending", "time left", "address")
+CLUSTERS = ("name", "site", "state", "workers", "jobs", "pending", "time left", "lab", "address")
 JOBS = ("job", "state", "for", "workers", "host", "ends in", "reason")
 
 _WAITING = (Phase.SUBMITTING, Phase.PENDING, Phase.STARTING)
@@ -28,13 +32,24 @@ _UP = (Phase.RUNNING, Phase.MISSING, Phase.DRAINING)
 class ClusterView:
     """A cluster as it is listed: its record, and its controller's report if that answers.
 
-    ``agent`` is what there is to say about the agent on a login node, if anything.
+    ``agent`` is what there is to say about the agent on a login node, if anything; ``session`` is
+    the JupyterLab in its job, if it was started with one.
     """
 
     record: ClusterRecord
     report: Report | None = None
     trouble: str = ""
     agent: str = ""
+    session: Session | None = None
+
+    @property
+    def lab(self) -> str:
+        """Return how JupyterLab is in a word; nothing without one."""
+        if self.session is None:
+            return ""
+        is_up = self.session.state is SessionState.RUNNING
+        is_lost = is_up and self.record.state is not ClusterState.RUNNING
+        return "lost" if is_lost or self.state == "lost" else str(self.session.state)
 
     @property
     def state(self) -> str:
@@ -62,6 +77,7 @@ class ClusterView:
             "report": asdict(self.report) if self.report else None,
             "trouble": self.trouble,
             "agent": self.agent,
+            "lab": self.lab,
         }
 
 
@@ -73,16 +89,26 @@ def farewell_of(record: ClusterRecord, now: float) -> str:
 
 def cluster_row(view: ClusterView, now: float) -> tuple[object, ...]:
     """Return a cluster's line in a list."""
-    record, report = view.record, view.report
+    return far_row(view.as_json(), now, report=view.report)
+
+
+def far_row(
+    found: Mapping[str, Any], now: float, *, report: Report | None = None
+) -> tuple[object, ...]:
+    """Return the same of what a program was told of a cluster, at another site perhaps."""
+    if found["report"] and report is None:
+        report = from_json(found["report"], Report)
+    ends = found["end_time"]
     return (
-        record.name,
-        record.site,
-        view.state,
+        found["name"],
+        found["site"],
+        found["state"],
         workers(report),
         f"{report.count(*_UP)} of {report.wanted}" if report else None,
         report.count(*_WAITING) if report else None,
-        format_seconds(max(0.0, record.end_time - now)) if record.end_time else None,
-        record.address,
+        format_seconds(max(0.0, ends - now)) if ends else None,
+        found.get("lab"),
+        found["address"],
     )
 
 

@@ -73,7 +73,22 @@ class ClusterDirectory:
         """What the controller asks of the agent on the login node, where that alone may submit."""
         return self.path / "requests"
 
-    def scratch_of(self, slot: object, node: int = 0) -> Path:
+    @property
+    def session(self) -> Path:
+        """Where the Jupyter session is and how it does, if the cluster was started with one."""
+        return self.path / "session.json"
+
+    @property
+    def session_token(self) -> Path:
+        """What opens the Jupyter session to who can reach it."""
+        return self.path / "session.token"
+
+    @property
+    def session_use(self) -> Path:
+        """A file as old as the last thing that somebody did in the Jupyter session."""
+        return self.path / "session.use"
+
+    def scratch_of(self, slot: object, node: int | str = 0) -> Path:
         """Where a job says which directory on a node it spills to, until it has removed that."""
         return self.jobs / f"{slot}-{node}.scratch"
 

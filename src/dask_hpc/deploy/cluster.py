@@ -12,7 +12,7 @@ from dask_hpc.cluster.slot import new_tag
 from dask_hpc.cluster.spec import DEFAULT_POOL
 from dask_hpc.deploy.amounts import Adaptation, Amount, bounds_of, jobs_at_least, patience_of
 from dask_hpc.deploy.handle import ClusterHandle
-from dask_hpc.deploy.reaching import home_of, spec_of
+from dask_hpc.deploy.reaching import home_of, own_name, spec_of
 from dask_hpc.engine.start import queue_of
 from dask_hpc.sites.specs import check_keywords, resolve_spec
 
@@ -118,16 +118,21 @@ class HPCCluster(ClusterHandle):
         self._setup(asynchronous=asynchronous, loop=loop)
 
     @classmethod
-    def from_name(cls, name: str, *, asynchronous: bool = False, loop: Any = None) -> Self:
+    def from_name(
+        cls, name: str | None = None, *, asynchronous: bool = False, loop: Any = None
+    ) -> Self:
         """Return a handle on a cluster that exists.
 
         Parameters
         ----------
         name
-            The cluster's; `clusters` lists them.
+            The cluster's; `clusters` lists them. Default: in the Jupyter session of a cluster,
+            that one; else the only one there is.
 
         Raises
         ------
+        ConfigError
+            If there are several, and no name.
         ClusterNotFound
             If there is none.
         ControllerUnreachable
@@ -135,7 +140,7 @@ class HPCCluster(ClusterHandle):
         """
         self = cls.__new__(cls)
         self.status = Status.closed
-        self._resolve = spec_of(directory_of(name))
+        self._resolve = spec_of(directory_of(name or own_name()))
         self._setup(asynchronous=asynchronous, loop=loop, attaches=True)
         return self
 

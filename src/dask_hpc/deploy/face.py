@@ -12,6 +12,7 @@ from distributed.core import Status
 from dask_hpc._clock import SystemClock
 from dask_hpc.cluster.spec import Home
 from dask_hpc.deploy.card import CardFacts, card
+from dask_hpc.deploy.inside import seen_from_notebook
 from dask_hpc.engine.dashboard.gate import DashboardGate
 from dask_hpc.engine.dashboard.tunnel import DashboardRoute
 from dask_hpc.errors import HPCError
@@ -55,7 +56,7 @@ class ClusterFace:
 
     @property
     def link(self) -> str:
-        """A link that opens the dashboard in one browser of this host; empty without a cluster."""
+        """A link that opens the dashboard in one browser; empty without a cluster."""
         cluster = self._cluster
         if cluster.status != Status.running:
             return ""
@@ -65,7 +66,7 @@ class ClusterFace:
                 route = DashboardRoute(scheduler=cluster.scheduler_address, connection=connection)
                 self._gate = DashboardGate(cluster.name, route)
                 cluster.loop.add_callback(self._gate.open)
-            return self._gate.link
+            return seen_from_notebook(self._gate.link)
 
     def card(self) -> str:
         """Return the cluster in HTML, after the controller was asked, if that can be waited for."""

@@ -138,7 +138,9 @@ class ClusterHandle(Cluster):
         """A link that opens the dashboard in one browser of this host, once, within an hour.
 
         It leads to a port of this process, that shows nothing to anybody else; the scheduler may be
-        on another host. Empty while the cluster is not connected.
+        on another host. In a kernel of a JupyterHub, or of the Jupyter session of a cluster, it is
+        a path of Jupyter, which must have jupyter-server-proxy. Empty while the cluster is not
+        connected.
         """
         return self._face.link
 

@@ -36,7 +36,8 @@ def _living() -> weakref.WeakSet[Cluster]:
 def _close_all(living: weakref.WeakSet[Cluster]) -> None:
     # The scheduler in this process would die, and leave jobs in the queue that nobody waits for.
     for cluster in list(living):
-        if cluster.status == Status.running and not cluster.asynchronous:
+        # Not `asynchronous`, which says no where no loop runs: then nobody would end this wait.
+        if cluster.status == Status.running and not cluster.called_from_running_loop:
             cluster.close(timeout=_SECONDS)
     # The event loops of the others are gone, and with them their controllers.
     left = [name for name, record in clusters().items() if record.process == own_mark()]

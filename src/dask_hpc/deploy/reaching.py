@@ -6,15 +6,17 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dask_hpc import _envvars
 from dask_hpc._clock import SystemClock
 from dask_hpc._hosts import is_alive
+from dask_hpc.cluster.directory import directories
 from dask_hpc.cluster.fate import bury, ending, scheduler_status
 from dask_hpc.cluster.record import ClusterState, read_cluster, read_spec
 from dask_hpc.cluster.spec import Home
 from dask_hpc.deploy.agent import tend_agent
 from dask_hpc.engine.reach import listens
 from dask_hpc.engine.start import queue_of
-from dask_hpc.errors import BatchError, ConfigError, ControllerUnreachable
+from dask_hpc.errors import BatchError, ClusterNotFound, ConfigError, ControllerUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -47,6 +49,26 @@ def home_of(scheduler: str) -> Home:
             f"scheduler {scheduler!r} is unknown",
             hint='"here" for this process, "job" for a job of its own',
         ) from None
+
+
+def own_name() -> str:
+    """Return the name of the cluster that is meant without one.
+
+    Raises
+    ------
+    ClusterNotFound
+        If there is none.
+    ConfigError
+        If there are several.
+    """
+    if name := _envvars.CLUSTER.get():
+        return name
+    names = [directory.path.name for directory in directories()]
+    if not names:
+        raise ClusterNotFound("there is no cluster", hint="dask-hpc up starts one")
+    if len(names) > 1:
+        raise ConfigError("there are several clusters", hint=f"name one of {', '.join(names)}")
+    return names[0]
 
 
 def spec_of(directory: ClusterDirectory) -> Callable[[], Coroutine[Any, Any, ClusterSpec]]:

@@ -61,6 +61,7 @@ class HPCScheduler(Scheduler):
     ) -> None:
         self.dashboard_socket = dashboard_socket
         self.expects_workers: Callable[[], bool] = lambda: False
+        self.last_use: Callable[[], float] = lambda: 0.0
         self.jobs = JobWatch()
         self._leaving: set[str] = set()
         self._admissions = Admissions()
@@ -190,7 +191,8 @@ class HPCScheduler(Scheduler):
 
     def check_idle(self) -> float | None:
         """Return since when there is nothing to do; a client, also one to come, may want more."""
-        if self._leases.keep_work or any(map(self._leases.is_user, self.client_comms)):
+        is_used = time.time() - self.last_use() < (self.idle_timeout or 0.0)
+        if is_used or self._leases.keep_work or any(map(self._leases.is_user, self.client_comms)):
             self.idle_since = None
             return None
         since: float | None = super().check_idle()

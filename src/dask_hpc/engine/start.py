@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dask
@@ -16,6 +17,7 @@ from dask_hpc.batch.model import JobId, Tag
 from dask_hpc.batch.queue import Queue
 from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.record import ClusterRecord, ClusterState, read_cluster, write_cluster
+from dask_hpc.cluster.session import last_use
 from dask_hpc.cluster.spec import Home
 from dask_hpc.engine.limits import raise_open_file_limit
 from dask_hpc.engine.listening import choose_ears, start_at_free_port, with_addresses
@@ -145,7 +147,7 @@ def _scheduler(
     (directory.path / "dask-scratch-space").mkdir(mode=0o700, exist_ok=True)
     # Nobody else uses this directory, and shared file systems are slow to lock, or hang.
     with dask.config.set({"distributed.worker.use-file-locking": False}):
-        return HPCScheduler(
+        scheduler = HPCScheduler(
             dashboard_socket=directory.dashboard,
             security=cluster_security(directory.tls, secure=spec.secure),
             protocol="tls" if spec.secure else "tcp",
@@ -155,3 +157,5 @@ def _scheduler(
             client_lease=spec.client_lease,
             local_directory=str(directory.path),
         )
+    scheduler.last_use = partial(last_use, directory)
+    return scheduler

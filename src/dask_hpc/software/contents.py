@@ -94,6 +94,30 @@ def check(python: str, contents: Contents, *, client: Contents) -> tuple[str, ..
     return tuple(_differences(contents, client))
 
 
+def check_lab(python: str) -> None:
+    """Refuse an environment without JupyterLab, before anything waits for it.
+
+    Raises
+    ------
+    SoftwareError
+        With how to get it.
+    """
+    question = "import importlib.util as u; print(u.find_spec('jupyterlab') is not None)"
+    done = subprocess.run(
+        [python, "-c", question],
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.stdout.split()[-1:] != ["True"]:
+        raise SoftwareError(
+            f"the environment of {python} has no jupyterlab",
+            hint=f"{python} -m pip install 'dask-hpc[lab]', or --env names one that has it",
+        )
+
+
 def _differences(contents: Contents, client: Contents) -> list[str]:
     found = []
     if contents.python != client.python:

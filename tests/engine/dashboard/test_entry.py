@@ -8,7 +8,15 @@ from urllib.parse import urlsplit
 import pytest
 from tornado.httputil import HTTPHeaders
 
-from dask_hpc.engine.dashboard.entry import LIFE, Answer, Doorkeeper, Request, Show
+from dask_hpc.engine.dashboard.entry import (
+    LIFE,
+    Answer,
+    Doorkeeper,
+    Request,
+    Show,
+    dashboard_door,
+)
+from dask_hpc.engine.dashboard.entry import Door as Front
 from dask_hpc.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -23,7 +31,8 @@ class Door:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.keeper = Doorkeeper(PORT, name="rain", monotonic=self.clock.monotonic)
+        door = dashboard_door("rain")
+        self.keeper = Doorkeeper(PORT, door=door, monotonic=self.clock.monotonic)
         self.room = urlsplit(self.keeper.link).path.split("/")[1]
 
     def ask(
@@ -179,3 +188,77 @@ def test_whoever_asks_for_this_port_itself_needs_the_cookie_whatever_the_process
 ) -> None:
     assert status(door.ask("/status", ours=True)) == 403
     assert status(door.ask(f"/{door.room}/status", ours=True)) == 403
+
+
+# behind a proxy ----------------------------------------------------------------------------------
+
+HUB = {"Host": "hub.example.org", "X-ProxyContextPath": "/user/ada/proxy/4711"}
+
+
+def test_a_proxy_may_show_it_below_a_path_and_under_a_name_of_its_own(door: Door) -> None:
+    answer = door.ask(target_of(door.keeper.link), HUB)
+    assert isinstance(answer, Answer)
+    assert answer.goes_on == f"/user/ada/proxy/4711/{door.room}/status"
+    assert f"; Path=/user/ada/proxy/4711/{door.room};" in answer.cookie
+    cookie = {"Cookie": answer.cookie.partition(";")[0]}
+    assert door.ask(f"/{door.room}/status", {**HUB, **cookie}) == Show("/status")
+    # Requests for websockets do not say the path.
+    bare = {"Host": "hub.example.org", **cookie}
+    assert door.ask(f"/{door.room}/status/ws", bare) == Show("/status/ws")
+    assert status(door.ask(f"/{door.room}/status", {**bare, "Host": "evil.example"})) == 403
+
+
+def test_a_proxy_lets_nobody_in_without_a_link(door: Door) -> None:
+    assert status(door.ask(f"/{door.room}/status", HUB)) == 403
+    assert status(door.ask(f"/{door.room}/status?token=guessed", HUB)) == 403
+    assert status(door.ask(f"/{door.room}/status", {"Host": "hub.example.org"})) == 403
+
+
+@pytest.mark.parametrize("front", ["javascript:alert(1)", '/a"b', "//evil.example/", "/a b", "x"])
+def test_a_path_that_is_none_is_not_believed(door: Door, front: str) -> None:
+    headers = {"Host": "hub.example.org", "X-ProxyContextPath": front}
+    assert status(door.ask(target_of(door.keeper.link), headers)) == 403
+
+
+# pages that know their path ----------------------------------------------------------------------
+
+
+def lab() -> Door:
+    door = Door()
+    what = Front(
+        what="JupyterLab",
+        again="dask-hpc attach rain",
+        room="rain-1",
+        first="lab",
+        is_only_seen=False,
+        knows_room=True,
+    )
+    door.keeper = Doorkeeper(PORT, door=what, monotonic=door.clock.monotonic)
+    door.room = "rain-1"
+    return door
+
+
+def test_who_knows_the_path_gets_it_and_may_be_told_things() -> None:
+    door = lab()
+    cookie = {"Cookie": door.cookie()}
+    assert door.ask("/rain-1/api/kernels?x=1", cookie) == Show("/rain-1/api/kernels?x=1")
+    assert door.page("api/kernels", method="POST", **cookie) == Show("/rain-1/api/kernels")
+    assert status(door.page("api/kernels", method="POST")) == 403
+    from_elsewhere = {**cookie, "Origin": "http://evil.example"}
+    assert status(door.page("api/kernels", method="POST", **from_elsewhere)) == 403
+
+
+def test_its_own_tokens_are_not_those_of_links() -> None:
+    door = lab()
+    cookie = {"Cookie": door.cookie()}
+    target = "/rain-1/api/kernels/7/channels?token=its-own"
+    assert door.ask(target, cookie) == Show(target)
+    answer = door.ask("/rain-1/lab?token=used", cookie)
+    assert isinstance(answer, Answer)
+    assert answer.goes_on == "/rain-1/lab"
+
+
+def test_only_the_cookie_of_the_gate_is_taken_away() -> None:
+    headers = HTTPHeaders({"Cookie": "a=1; dask-hpc-x=secret; b=2"})
+    request = Request(method="GET", target="/", headers=headers)
+    assert request.other_cookies("dask-hpc-x") == "a=1; b=2"

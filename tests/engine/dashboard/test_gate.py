@@ -91,7 +91,7 @@ async def test_each_request_of_a_connection_is_judged(visitor: Visitor) -> None:
     bad = f"GET {parts.path}/json/counts.json HTTP/1.1\r\nHost: {parts.netloc}\r\n"
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     writer.write(f"{good}Connection: keep-alive\r\n\r\n{bad}\r\n".encode())
-    said = await asyncio.wait_for(reader.read(), 10)
+    said = await asyncio.wait_for(reader.read(), 30)
     writer.close()
     assert said.startswith(b"HTTP/1.1 200 OK")
     assert said.endswith(b"ok")
@@ -110,7 +110,7 @@ async def test_each_request_of_a_connection_is_judged(visitor: Visitor) -> None:
 async def test_what_is_no_http_is_told_so(visitor: Visitor, words: bytes) -> None:
     reader, writer = await asyncio.open_connection(*_address(visitor))
     writer.write(words)
-    said = await asyncio.wait_for(reader.read(), 10)
+    said = await asyncio.wait_for(reader.read(), 30)
     writer.close()
     assert said.startswith((b"HTTP/1.1 400", b"HTTP/1.1 403"))
 
@@ -122,7 +122,7 @@ async def test_a_head_without_end_is_cut_off(visitor: Visitor) -> None:
             writer.write(b"x" * 65536)
             await writer.drain()
     with suppress(ConnectionError):
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert await asyncio.wait_for(reader.read(), 30) == b""
     writer.close()
     await eventually(lambda: not visitor.gate._visits)
 
@@ -157,7 +157,7 @@ async def test_a_closed_gate_lets_nobody_in_and_ends_what_goes_on(visitor: Visit
     writer.write(b"GET / HT")
     await eventually(lambda: bool(visitor.gate._visits))
     await visitor.gate.close()
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), 30) == b""
     writer.close()
     with pytest.raises(OSError, match="Connect call failed"):
         await asyncio.open_connection(*_address(visitor))
@@ -181,6 +181,7 @@ async def test_a_gate_that_never_opened_can_be_closed(visitor: Visitor) -> None:
 
 
 async def test_a_scheduler_that_is_gone_is_told(visitor: Visitor) -> None:
+    assert isinstance(visitor.gate._route, DashboardRoute)
     connection = visitor.gate._route.connection
     route = DashboardRoute(scheduler="tls://127.0.0.1:1", connection=connection, seconds=0.3)
     gate = DashboardGate("rain", route)

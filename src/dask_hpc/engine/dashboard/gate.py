@@ -1,6 +1,6 @@
-"""A port of this host through which one user's browser sees the dashboard of a cluster.
+"""A port of this host through which one user's browser sees a cluster's pages, and nobody else's.
 
-The scheduler may be in this process or on another host: it is reached as by every client.
+Who serves them may be in this process or on another host: he is reached by a route.
 """
 
 from __future__ import annotations
@@ -17,47 +17,73 @@ from tornado.httputil import HTTPHeaders, HTTPInputError, parse_request_start_li
 
 from dask_hpc._clock import SystemClock
 from dask_hpc.cluster.record import read_cluster, read_spec
-from dask_hpc.engine.dashboard.entry import Answer, Doorkeeper, Request, Show
+from dask_hpc.engine.dashboard.entry import Answer, Doorkeeper, Request, Show, dashboard_door
 from dask_hpc.engine.dashboard.tunnel import DashboardRoute, carry
 from dask_hpc.engine.tls import cluster_security
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from dask_hpc.cluster.directory import ClusterDirectory
+    from dask_hpc.engine.dashboard.entry import Door
+    from dask_hpc.engine.dashboard.tunnel import Route
 
 logger = logging.getLogger(__name__)
 
 _HEAD_SECONDS = 10.0
 _HEAD_BYTES = 65536
 _PHRASES = {200: "OK", 400: "Bad Request", 403: "Forbidden", 405: "Method Not Allowed",
-            502: "Bad Gateway"}  # fmt: skip
+            502: "Bad Gateway", 503: "Service Unavailable"}  # fmt: skip
 
 # Each request has a connection of its own, so that each of them is judged.
-_DROPPED = ("Cookie", "Authorization", "Connection", "Keep-Alive", "Proxy-Connection")
+_DROPPED = ("Authorization", "Connection", "Keep-Alive", "Proxy-Connection")
 
 _PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">{refresh}
 <link rel="icon" href="data:,">
-<title>Dask dashboard</title></head><body style="font: 16px/1.5 sans-serif; margin: 2em">
+<title>{title}</title></head><body style="font: 16px/1.5 sans-serif; margin: 2em">
 <p>{words}</p></body></html>
 """
 
 
-class DashboardGate:
-    """Lets the user of a cluster, and nobody else, see its dashboard.
+def _no_answer() -> Answer:
+    return Answer(status=502, words="The scheduler does not answer.")
+
+
+class Gate:
+    """Lets the user of a cluster, and nobody else, see what it serves.
 
     Parameters
     ----------
-    name
-        The cluster's.
+    door
+        What that is.
     route
-        The way to its scheduler.
+        The way to who serves it.
+    headers
+        What he is told with every request.
+    absent
+        What to answer in his place while there is no way to him.
+    port
+        Where to listen, if that port is free. Default: any.
     """
 
-    def __init__(self, name: str, route: DashboardRoute) -> None:
+    def __init__(
+        self,
+        door: Door,
+        route: Route,
+        *,
+        headers: Mapping[str, str] | None = None,
+        absent: Callable[[], Answer] = _no_answer,
+        port: int = 0,
+    ) -> None:
         self._route = route
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._title = door.what
+        self._headers = headers or {}
+        self._absent = absent
+        self._keeps_cookies = door.knows_room
+        self._listener = _listen(port)
         self._address = self._listener.getsockname()
         self._doorkeeper = Doorkeeper(
-            self._address[1], name=name, monotonic=SystemClock().monotonic
+            self._address[1], door=door, monotonic=SystemClock().monotonic
         )
         self._server: asyncio.Server | None = None
         self._visits: set[asyncio.Task[None]] = set()
@@ -65,7 +91,7 @@ class DashboardGate:
 
     @property
     def link(self) -> str:
-        """A link that opens the dashboard in one browser, once, within an hour."""
+        """A link that opens the pages in one browser, once, within an hour."""
         return self._doorkeeper.link
 
     async def open(self) -> None:
@@ -102,7 +128,7 @@ class DashboardGate:
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _HEAD_SECONDS)
         request = _read(head)
         if request is None:
-            writer.write(_written(Answer(status=400, words="this is no HTTP"), with_body=True))
+            writer.write(self._written(Answer(status=400, words="this is no HTTP")))
             return await writer.drain()
         peer = writer.get_extra_info("peername")
         verdict = self._doorkeeper.judge(request, is_ours=lambda: _is_own(peer, self._address))
@@ -110,13 +136,68 @@ class DashboardGate:
             try:
                 comm = await self._route.open()
             except (OSError, TimeoutError):
-                verdict = Answer(status=502, words="The scheduler does not answer.")
+                verdict = self._absent()
             else:
-                writer_head = _passed_on(request, verdict.target)
-                await comm.write(writer_head)
+                await comm.write(self._passed_on(request, verdict.target))
                 return await carry(comm, reader, writer=writer)
-        writer.write(_written(verdict, with_body=request.method != "HEAD"))
+        writer.write(self._written(verdict, with_body=request.method != "HEAD"))
         return await writer.drain()
+
+    def _passed_on(self, request: Request, target: str) -> bytes:
+        """Return the head of a request as the server gets it: without what is not its business."""
+        headers = request.headers.copy()
+        cookies = request.other_cookies(self._doorkeeper.cookie) if self._keeps_cookies else ""
+        for name in ("Cookie", *_DROPPED):
+            headers.pop(name, None)
+        if cookies:
+            headers["Cookie"] = cookies
+        for name, value in self._headers.items():
+            headers[name] = value
+        headers["Connection"] = "Upgrade" if "Upgrade" in headers else "close"
+        lines = [f"{request.method} {target} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers.get_all()]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+    def _written(self, answer: Answer, *, with_body: bool = True) -> bytes:
+        refresh = f'<meta http-equiv="refresh" content="0; url={escape(answer.goes_on)}">'
+        body = answer.page or _PAGE.format(
+            words=escape(answer.words),
+            refresh=refresh if answer.goes_on else "",
+            title=escape(self._title),
+        )
+        lines = [
+            f"HTTP/1.1 {answer.status} {_PHRASES[answer.status]}",
+            "Content-Type: text/html; charset=utf-8",
+            f"Content-Length: {len(body.encode())}",
+            "Cache-Control: no-store",
+            "Referrer-Policy: no-referrer",
+            "Connection: close",
+        ]
+        if answer.cookie:
+            lines.append(f"Set-Cookie: {answer.cookie}")
+        head = "\r\n".join(lines) + "\r\n\r\n"
+        return (head + body if with_body else head).encode()
+
+
+class DashboardGate(Gate):
+    """Lets the user of a cluster, and nobody else, see its dashboard.
+
+    Parameters
+    ----------
+    name
+        The cluster's.
+    route
+        The way to its scheduler.
+    """
+
+    def __init__(self, name: str, route: DashboardRoute) -> None:
+        super().__init__(dashboard_door(name), route)
+
+
+def _listen(port: int) -> socket.socket:
+    with suppress(OSError):
+        return socket.create_server(("127.0.0.1", port))
+    return socket.create_server(("127.0.0.1", 0))
 
 
 def gate_of(directory: ClusterDirectory) -> DashboardGate:
@@ -141,34 +222,6 @@ def _read(head: bytes) -> Request | None:
         line = parse_request_start_line(first)
         return Request(method=line.method, target=line.path, headers=HTTPHeaders.parse(rest))
     return None
-
-
-def _passed_on(request: Request, target: str) -> bytes:
-    """Return the head of a request as the dashboard gets it: without what is not its business."""
-    headers = request.headers.copy()
-    for name in _DROPPED:
-        headers.pop(name, None)
-    headers["Connection"] = "Upgrade" if "Upgrade" in headers else "close"
-    lines = [f"{request.method} {target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in headers.get_all()]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-def _written(answer: Answer, *, with_body: bool) -> bytes:
-    refresh = f'<meta http-equiv="refresh" content="0; url={escape(answer.goes_on)}">'
-    body = _PAGE.format(words=escape(answer.words), refresh=refresh if answer.goes_on else "")
-    lines = [
-        f"HTTP/1.1 {answer.status} {_PHRASES[answer.status]}",
-        "Content-Type: text/html; charset=utf-8",
-        f"Content-Length: {len(body.encode())}",
-        "Cache-Control: no-store",
-        "Referrer-Policy: no-referrer",
-        "Connection: close",
-    ]
-    if answer.cookie:
-        lines.append(f"Set-Cookie: {answer.cookie}")
-    head = "\r\n".join(lines) + "\r\n\r\n"
-    return (head + body if with_body else head).encode()
 
 
 def _is_own(peer: tuple[str, int], own: tuple[str, int]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from distributed import Status
 from distributed.comm import connect
@@ -21,6 +21,26 @@ if TYPE_CHECKING:
     from tornado.httpserver import HTTPServer
 
 _CHUNK = 65536  # bytes
+
+
+class Channel(Protocol):
+    """A connection that carries bytes; none of them are its end."""
+
+    async def read(self) -> bytes:
+        """Return what comes next, or nothing at the end."""
+
+    async def write(self, data: bytes, /) -> Any:
+        """Send bytes, or the end."""
+
+    def abort(self) -> None:
+        """Break it off."""
+
+
+class Route(Protocol):
+    """A way to who serves the pages of a cluster."""
+
+    async def open(self) -> Channel:
+        """Return a new connection; raise `OSError` if there is none to be had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +74,9 @@ async def let_in(comm: Comm, server: HTTPServer) -> Status:
     return Status.dont_reply
 
 
-async def carry(comm: Comm, reader: asyncio.StreamReader, *, writer: asyncio.StreamWriter) -> None:
+async def carry(
+    comm: Channel, reader: asyncio.StreamReader, *, writer: asyncio.StreamWriter
+) -> None:
     """Carry bytes both ways until both sides have ended, or one of them breaks off."""
     try:
         async with asyncio.TaskGroup() as ways:
@@ -67,14 +89,14 @@ async def carry(comm: Comm, reader: asyncio.StreamReader, *, writer: asyncio.Str
         comm.abort()
 
 
-async def _send(reader: asyncio.StreamReader, comm: Comm) -> None:
+async def _send(reader: asyncio.StreamReader, comm: Channel) -> None:
     while data := await reader.read(_CHUNK):
         await comm.write(data)
     # What was written may still be on its way: the connection must not be closed on this side.
     await comm.write(b"")
 
 
-async def _receive(comm: Comm, writer: asyncio.StreamWriter) -> None:
+async def _receive(comm: Channel, writer: asyncio.StreamWriter) -> None:
     while data := await comm.read():
         writer.write(data)
         await writer.drain()
