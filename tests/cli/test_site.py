@@ -141,4 +141,4 @@ def test_detect_writes_a_profile_that_is_recognised_then() -> None:
     settings = profile.find("bed").settings
     assert settings.system == "slurm"
     assert settings.queues["debug"].max_walltime == Duration(120)
-    assert run("detect", "--write", "--name", "bed").stderr.endswith("or give --name\n")
+    assert run("detect", "--write", "--name", "bed").stderr.endswith("or take another name\n")

@@ -28,6 +28,7 @@ COMMANDS = {
     "why": "the last decisions about a cluster, with their reasons",
     "logs": "logs of scheduler, controller and workers",
     "attach": "open JupyterLab of a cluster that was started with --lab",
+    "shell": "a shell, or a command, on the node of a cluster's scheduler",
     "down": "end clusters: jobs, processes, secrets",
     "jobqueue": "what was written for dask-jobqueue: what would differ",
     "mpi": "a cluster of the tasks of mpirun or srun, as dask-mpi",
