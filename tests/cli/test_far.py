@@ -71,6 +71,15 @@ def test_a_cluster_there_is_started_seen_and_ended_with_one_login(
     assert dask_hpc("status", name).returncode == 1
 
 
+def test_the_profile_here_counts_there(site: str) -> None:
+    done = dask_hpc("up", site, "--dry-run", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "  echo told from afar" not in done.stdout
+    assert "echo told from afar\n" in done.stdout
+    assert "/it\\'s" in done.stdout
+    assert far_clusters() == ()
+
+
 def test_another_laptop_finds_it_by_its_site_and_ends_it(site: str, home: Path) -> None:
     name = f"far-{secrets.token_hex(2)}"
     done = dask_hpc("up", site, "--name", name, "--detach", *SMALL)

@@ -75,7 +75,9 @@ def site_there(host: str, slurm: SlurmBed) -> Iterator[str]:
         mode=0o755,
     )
     write_profile(
-        "alpine", f"system: slurm\nhost: {host}\ncommand: {there}/dask-hpc\nprocesses: 1\n"
+        "alpine",
+        f"system: slurm\nhost: {host}\ncommand: {there}/dask-hpc\nprocesses: 1\n"
+        f"prologue: |\n  echo told from afar\n  touch {there}/it\\'s\n",
     )
     yield "alpine"
     jobs = slurm.run("squeue", "--noheader", "--user", USER, "--format=%i %j %T").stdout

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from dask_hpc.cli.lab import detached
 from dask_hpc.errors import ConfigError, TunnelError
 from dask_hpc.remote import far
 from dask_hpc.remote.far import FarCluster
@@ -20,6 +21,7 @@ from dask_hpc.sites.specs import new_name
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from dask_hpc.cli.output import Output
     from dask_hpc.remote.far import FarSite
 
 
@@ -31,16 +33,13 @@ class FarEnding:
     left: list[str]
 
 
-def run_there(site: str, words: Sequence[str], *, data: int | None = None) -> int:
-    """Run a command of ours at a site, on this terminal; return its exit code.
-
-    ``data`` is where its standard output goes, if that is not for whoever called this one.
-    """
-    terminal = data is None and sys.stdin.isatty() and sys.stdout.isatty()
+def run_there(site: str, words: Sequence[str]) -> int:
+    """Run a command of ours at a site, on this terminal; return its exit code."""
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
     argv = _argv(site, words, terminal=terminal)
     sys.stdout.flush()
     stdin = None if terminal else subprocess.DEVNULL
-    return subprocess.run(argv, stdin=stdin, stdout=data, check=False).returncode
+    return subprocess.run(argv, stdin=stdin, check=False).returncode
 
 
 def _argv(
@@ -55,14 +54,15 @@ def _argv(
     )
 
 
-def start_there(ctx: click.Context, site: FarSite, *, name: str | None) -> str:
-    """Run the ``up`` of a context at a site, and return the name of the cluster.
+def start_there(output: Output, site: FarSite, *, name: str | None) -> str:
+    """Run the ``up`` that is going on at a site, and return the name of the cluster.
 
     Raises
     ------
     click.exceptions.Exit
         If it failed there, with its exit code, or if nothing was to be started.
     """
+    ctx = click.get_current_context()
     words = words_of(ctx, leave_out=("site", "also_site", "name", "detach"))
     if ctx.params["detach"] or ctx.params["lab"]:
         words = (*words, "--detach")
@@ -71,7 +71,16 @@ def start_there(ctx: click.Context, site: FarSite, *, name: str | None) -> str:
         far.remember(FarCluster(name=chosen, site=site.name))
     # With JupyterLab the data is the link, which comes later.
     data = subprocess.DEVNULL if ctx.params["lab"] else None
-    code = run_there(site.name, [*words, f"--name={chosen}"], data=data)
+    try:
+        code = subprocess.run(
+            _argv(site.name, [*words, f"--name={chosen}"]),
+            input=far.settings_line(site).encode(),
+            stdout=data,
+            check=False,
+        ).returncode
+    except KeyboardInterrupt:
+        detached(output, chosen)
+        ctx.exit(0)
     if code or ctx.params["dry_run"]:
         leave(chosen)
         ctx.exit(code)

@@ -87,7 +87,7 @@ def command(output: Output, *, dry_run: bool, detach: bool, **options: Any) -> N
     """
     wish = _read(options)
     if wish.site and (site := far_site(wish.site)):
-        name = start_there(click.get_current_context(), site, name=wish.name)
+        name = start_there(output, site, name=wish.name)
         if wish.has_lab and not detach:
             open_there(output, FarCluster(name=name, site=site.name))
         return

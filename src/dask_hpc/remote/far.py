@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dask_hpc.sites.settings import SiteSettings
 
 # What a profile says about the site itself is known better there.
+WITH_SETTINGS = "up"  # the command that they are for
 _OF_THE_SITE = ("description", "system", "facts", "recognise", "host", "command", "queues", "site")
 
 
@@ -90,12 +91,21 @@ def _as_variables(said: SiteSettings) -> dict[str, str]:
 def argv_there(
     site: FarSite, words: Sequence[str], *, options: SSHOptions, terminal: bool = False
 ) -> tuple[str, ...]:
-    """Return the command that runs one of ours at a site, whatever the login shell there is."""
-    settings = (f"{name}={value}" for name, value in site.environ.items())
-    line = shlex.join(("env", *settings, site.command, *words))
-    quoted = shlex.quote(f"exec {line}")
+    """Return the command that runs one of ours at a site, whatever the login shell there is.
+
+    With `settings_line` as the first line of its input, it has the settings of the profile here.
+    """
+    line = f"exec {shlex.join((site.command, *words))}"
+    if words[0] == WITH_SETTINGS:
+        line = f'IFS= read -r dh_line && eval "$dh_line"; {line}'
     tty = ("-t",) if terminal else ()
-    return ("ssh", *ssh_options(options), *tty, "--", site.host, f"exec /bin/sh -c {quoted}")
+    there = f"exec /bin/sh -c {shlex.quote(line)}"
+    return ("ssh", *ssh_options(options), *tty, "--", site.host, there)
+
+
+def settings_line(site: FarSite) -> str:
+    """Return the settings of a profile here as a line of shell: arguments are seen by others."""
+    return " ".join(["export", *(f"{k}={shlex.quote(v)}" for k, v in site.environ.items())]) + "\n"
 
 
 # the clusters there ------------------------------------------------------------------------------
