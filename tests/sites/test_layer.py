@@ -85,7 +85,7 @@ def test_an_option_is_spelled_as_on_the_command_line() -> None:
     [
         ({"coers": 1}, "keyword 'coers' is unknown", "did you mean 'cores'?"),
         ({"local-directory": "/x"}, "keyword 'local-directory' is unknown", "did you mean 'local_"),
-        ({"zzz": 1}, "keyword 'zzz' is unknown", "known are: account, client_lease, contact"),
+        ({"zzz": 1}, "keyword 'zzz' is unknown", "known are: account, client_lease, command"),
         ({"local": {"core": 1}}, "keyword 'local.core' is unknown", "did you mean 'local.cores'?"),
         (
             {"queues": {"a": {"max_job": 1}}},

@@ -42,17 +42,29 @@ _OF_A_NODE = re.compile(
     r"|LS_EXECCWD|LSB_(JOBRES.*|EXECHOSTS)|OMPI_.*|PMI_.*|PMIX_.*"
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Signals are listened for before there is a program, and reach it when there is one.
 _SCRIPT = """\
+dask_hpc_child= dask_hpc_told=
+dask_hpc_tell() {{
+  dask_hpc_told=$1
+  [ -z "$dask_hpc_child" ] || kill -s "$1" "$dask_hpc_child" 2>/dev/null
+}}
+trap 'dask_hpc_tell TERM' TERM INT HUP USR2
+trap 'dask_hpc_tell USR1' USR1
 {exports}
 dask_hpc_node={node}
 {program} --node "$dask_hpc_node" --began {began} </dev/null &
 dask_hpc_child=$!
-trap 'kill -s TERM "$dask_hpc_child" 2>/dev/null' TERM INT HUP USR2
-trap 'kill -s USR1 "$dask_hpc_child" 2>/dev/null' USR1
+[ -z "$dask_hpc_told" ] || dask_hpc_tell "$dask_hpc_told"
 while :; do
   wait "$dask_hpc_child"; dask_hpc_code=$?
   kill -0 "$dask_hpc_child" 2>/dev/null || break
 done
+# As in the script of a job: a signal may have cut the last wait short.
+if [ "$dask_hpc_code" -gt 128 ]; then
+  wait "$dask_hpc_child" 2>/dev/null; dask_hpc_again=$?
+  [ "$dask_hpc_again" -eq 127 ] || dask_hpc_code=$dask_hpc_again
+fi
 exit "$dask_hpc_code"
 """
 
