@@ -166,6 +166,7 @@ stop() {
   pid_alive "$RUN/postgres.pid" && signal_database CONT
   end_tree "$RUN/almighty.pid" TERM
   end_tree "$RUN/sshd.pid" TERM
+  pkill -KILL -u oar -f ' OAREXEC$' # what watches a job on its node outlives the server, and this one is the only OAR here
   pid_stop "$RUN/postgres.pid" INT 5
   if [ -e "$CONF.debian" ]; then cp -a "$CONF.debian" "$CONF"; fi
   log "stopped"

@@ -221,7 +221,10 @@ def slurm_place(request: pytest.FixtureRequest) -> Iterator[SystemPlace]:
 
 @pytest.mark.bed("slurm")
 @pytest.mark.usefixtures("slurm_place")
-def test_workers_in_a_container_that_come_and_go_with_the_work() -> None:
+def test_workers_in_a_container_that_come_and_go_with_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where Slurm puts the logs of jobs that name no place for them
     container = ("env", "SINGULARITY_CONTAINER=python.sif")
     with (
         ContainerCluster(container=container, cores=1, memory="300MB") as cluster,
