@@ -25,11 +25,8 @@ fetch_root() { # DIRECTORY : the least Debian that there is
   proxy=$(apt_setting Acquire::http::Proxy)
   [ -z "$proxy" ] || export http_proxy=$proxy
   in_namespaces debootstrap --variant=minbase $ROOT_SUITE "$1" $source >"$BEDS/debootstrap.log" 2>&1 && return 0
-  case $(<"$BEDS/debootstrap.log") in
-    *"Failed getting release file"* | *"Couldn't download"*) impossible "no packages of Debian 13: $(tail -n 1 "$BEDS/debootstrap.log")";;
-  esac
   tail -n 5 "$BEDS/debootstrap.log" >&2
-  die "debootstrap failed, see $BEDS/debootstrap.log"
+  impossible "debootstrap cannot make Debian 13: $(tail -n 1 "$BEDS/debootstrap.log")"
 }
 fill_root() { # DIRECTORY : with the packages, without starting daemons
   local log=$BEDS/debian13-apt.log
@@ -42,7 +39,7 @@ fill_root() { # DIRECTORY : with the packages, without starting daemons
   in_namespaces env DEBIAN_FRONTEND=noninteractive bash -c '
     mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" || exit
     chroot "$0" apt-get install -y -q --no-install-recommends "$@"' "$1" "${ROOT_PACKAGES[@]}" >"$log" 2>&1 </dev/null ||
-    { tail -n 20 "$log" >&2; die "apt-get failed in the root, see $log"; }
+    { tail -n 20 "$log" >&2; impossible "no packages of Debian 13, see $log"; }
   rm -rf "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/*
 }
 root_install() {
@@ -105,10 +102,7 @@ root_environment() {
 }
 no_packages() { # LOG : says why pip failed
   tail -n 5 "$1" >&2
-  case $(<"$1") in
-    *"No matching distribution"* | *"connection"* | *"Connection"*) impossible "no packages of Python 3.13, see $1";;
-  esac
-  die "pip failed, see $1"
+  impossible "no packages of Python 3.13, see $1"
 }
 root_python() { # makes the environment, once for each list of releases
   local place python=$CHECKOUT/.venv/bin/python
