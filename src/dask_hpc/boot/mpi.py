@@ -120,7 +120,7 @@ def _play(part: Part, client: Callable[[], object] | None) -> BaseException | No
     dask.config.set(place.settings())
     if part.role.worker:
         try:
-            return asyncio.run(_work_alone(part, place, client=own))
+            return asyncio.run(_work(part, place, client=own))
         except Exception as error:  # noqa: BLE001 - whatever it is, the others must end, too
             _complain(error)
             end(place.address, place.security)
@@ -276,21 +276,16 @@ def _room(part: Part) -> Path:
     return make_private_directory(room)
 
 
-async def _work_alone(
-    part: Part, place: Whereabouts, *, client: Callable[[], object] | None
-) -> BaseException | None:
-    return await _work(part, place, client=client, told=listen())
-
-
 async def _work(
     part: Part,
     place: Whereabouts,
     *,
     client: Callable[[], object] | None,
-    told: asyncio.Future[int],
+    told: asyncio.Future[int] | None = None,
     scheduler: HPCScheduler | None = None,
 ) -> BaseException | None:
     """Run a worker, and in the same task the client if that is its part."""
+    told = told or listen()  # already now: the start takes a while
     with removed_in_any_case(_scratch(part.wishes)) as scratch, _without_script():
         worker = await _started_worker(part, place, scratch=scratch, told=told)
         try:
