@@ -104,3 +104,14 @@ def page(facts: Facts, found: Sequence[Runs]) -> str:
             measure, ours, theirs, *rest = cells(row)
             lines.append("| " + " | ".join((measure, ours, row.other, theirs, *rest)) + " |")
     return "\n".join(lines) + "\n"
+
+
+def against(rival: str, found: Sequence[Runs]) -> str:
+    """Return the table of what was measured beside one rival, for a page that is about it."""
+    lines = ["| | dask-hpc | " + rival + " | ratio |", "|---" * 4 + "|"]
+    for runs in found:
+        for row in rows(runs):
+            if row.other.startswith(rival):
+                measure, ours, theirs, ratio, *_ = cells(row)
+                lines.append(f"| {runs.name}: {measure} | {ours} | {theirs} | {ratio} |")
+    return "\n".join(lines) + "\n"

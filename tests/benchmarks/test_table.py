@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
+from benchmarks.publishing import between
 from benchmarks.rows import Spread
-from benchmarks.table import number, page, spread_of, text
+from benchmarks.table import against, number, page, spread_of, text
 
 from tests.benchmarks.figures import ALL, FACTS
 
@@ -58,3 +59,15 @@ def test_the_page_has_every_row_with_its_rival_and_the_machine() -> None:
     )
     rows = [line for line in said.splitlines() if line.startswith("| ")]
     assert {line.count("|") for line in rows} == {8}
+
+
+def test_the_page_about_one_rival_has_what_was_measured_beside_it() -> None:
+    figures = against("dask worker", ALL)
+    assert "| 16 workers on a node: wall s | 0.8 (0.7 to 0.9) | 4 (3 to 8) |" in figures
+    assert "Lost job" not in figures
+    old = "so\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nsay we\n"
+    new = between(old, figures)
+    assert new == between(new, figures)
+    assert "old" not in new
+    assert new.startswith("so\n<!-- figures: begin -->\n\n| |")
+    assert new.endswith("|\n\n<!-- figures: end -->\nsay we\n")
