@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.beds.beds import Name
 
-BEDS: dict[str, Name] = {"slurm": "slurm", "sge": "sge", "oar": "oar"}
+BEDS: dict[str, Name] = {"slurm": "slurm", "sge": "sge", "oar": "oar", "htcondor": "htcondor"}
 
 # What an installation's own jobqueue.yaml would say. Without it, dask-jobqueue asks Torque and
 # Moab for chunks, which only other kinds of PBS have.

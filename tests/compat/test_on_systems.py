@@ -6,8 +6,6 @@ import base64
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +13,14 @@ import pytest
 from distributed import Client
 
 from dask_hpc.compat import jobqueue
+from tests.integration.as_user import run_as_user
 from tests.integration.places import wait_for
 from tests.integration.systems import AS_USER, SystemPlace, system_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.beds.beds import OarBed
+    from tests.beds.beds import UsersBed
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -39,13 +38,14 @@ KINDS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "oar": (jobqueue.OARCluster, {"memory_per_core_property_name": "not_applicable"}, "oarsub"),
 }
 BEDS = ("slurm", "sge")
+BEDS_OF_USERS = ("oar", "htcondor")
 LOSING = ("slurm", "sge", "pbs", "lsf")  # how jobs are replaced is the same for all, and takes long
 EVERY: list[Any] = (
     [os.environ[AS_USER]]
     if AS_USER in os.environ
     else [
         *(pytest.param(name, marks=pytest.mark.bed(name)) for name in BEDS),
-        *(name for name in KINDS if name not in (*BEDS, "oar")),
+        *(name for name in KINDS if name not in (*BEDS, *BEDS_OF_USERS)),
     ]
 )
 _SHIM = """#!/bin/bash
@@ -120,14 +120,9 @@ def test_what_is_submitted_is_the_job_script_and_a_lost_job_is_replaced(
 
 @pytest.mark.skipif(AS_USER in os.environ, reason="runs all of the above, and not itself")
 @pytest.mark.timeout(400)
-def test_all_of_this_on_oar_which_takes_no_jobs_of_root(oar: OarBed) -> None:
-    checkout = Path(__file__).parents[2]
-    probe = oar.argv(sys.executable, "-c", "import dask_hpc, pytest", cwd=checkout)
-    if subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("users of the bed may not read this checkout or its Python")
-    options = ("-q", "-p", "no:cacheprovider", "--no-header", "-W", "ignore")
-    words = ("env", f"{AS_USER}=oar", sys.executable, "-m", "pytest", *options, __file__)
-    argv = oar.argv(*words, cwd=checkout)
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=380, check=False)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
-    assert "1 passed" in done.stdout
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.bed(name)) for name in BEDS_OF_USERS]
+)
+def test_all_of_this_where_root_submits_no_jobs(request: pytest.FixtureRequest, name: str) -> None:
+    bed: UsersBed = request.getfixturevalue(name)
+    assert "1 passed" in run_as_user(bed, Path(__file__), system=name, seconds=380)
