@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import dask
 from distributed import Security
 
+from dask_hpc.boot.ending import end
 from dask_hpc.boot.meeting import find_meeting
-from dask_hpc.boot.mpi import Part, end, find_scheduler, play
+from dask_hpc.boot.mpi import Part, find_scheduler, play
 from dask_hpc.boot.roles import Layout, WorldTooSmallException
 from dask_hpc.boot.servers import Wishes
 from dask_hpc.errors import ConfigError

@@ -30,6 +30,14 @@ execute(compute, (sys.argv[1],), **eval(sys.argv[2]))
 print("after")
 """
 
+AT_ONCE = """
+import sys
+from dask_hpc.mpi import execute
+
+execute(exec, (sys.argv[1],))
+print("after")
+"""
+
 NO_EXIT = """
 from distributed import Client
 from dask_hpc.mpi import initialize, send_close_signal

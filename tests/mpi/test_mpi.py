@@ -10,7 +10,7 @@ import pytest
 
 from dask_hpc._clock import until_now
 from tests.mpi.launch import PATIENCE, tracebacks
-from tests.mpi.programs import EXECUTE, INITIALIZE, NO_EXIT
+from tests.mpi.programs import AT_ONCE, EXECUTE, INITIALIZE, NO_EXIT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +56,16 @@ def test_all_tasks_go_on_after_a_function(tasks: Tasks) -> None:
     assert done.stdout.count("result 1024") == 1
     assert done.stdout.count("after") == 3
     assert tracebacks(done.stderr) == 0
+    assert not tasks.left()
+
+
+def test_a_function_may_end_before_the_workers_have_begun(tasks: Tasks) -> None:
+    done = tasks.run(4, "-c", AT_ONCE, "print('result')")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("result") == 1
+    assert done.stdout.count("after") == 4
+    assert tracebacks(done.stderr) == 0
+    assert "ERROR" not in done.stderr
     assert not tasks.left()
 
 

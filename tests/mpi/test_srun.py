@@ -10,7 +10,7 @@ import pytest
 
 from tests.beds.beds import CHECKOUT
 from tests.mpi.launch import finished, tracebacks
-from tests.mpi.programs import EXECUTE
+from tests.mpi.programs import AT_ONCE, EXECUTE
 
 if TYPE_CHECKING:
     import subprocess
@@ -43,3 +43,12 @@ def test_a_function_that_fails_ends_the_step_and_says_why_once(home: Path) -> No
     assert done.returncode not in (0, None)
     assert done.stderr.count("ValueError: on purpose") == 1
     assert tracebacks(done.stderr) == 1
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_function_that_fails_before_the_workers_have_begun_ends_the_step(home: Path) -> None:
+    done = srun(home, "-c", AT_ONCE, "raise ValueError('on purpose')")
+    assert done.returncode == 1
+    assert tracebacks(done.stderr) == 1
+    assert "after" not in done.stdout
+    assert not list((home / "mpi").rglob("*"))

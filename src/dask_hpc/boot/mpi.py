@@ -9,32 +9,37 @@ import secrets
 import signal
 import sys
 import tempfile
-import traceback
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask
-from distributed import default_client
-from distributed.core import rpc
 
 from dask_hpc import _envvars
 from dask_hpc._clock import SystemClock
 from dask_hpc._files import from_json, make_private_directory, remove_tree
+from dask_hpc.boot.ending import complain, end, outcome, until_ended
 from dask_hpc.boot.legacy import removed_in_any_case
-from dask_hpc.boot.meeting import FAREWELL, FIRST
-from dask_hpc.boot.orders import Told, listen, orphaned
-from dask_hpc.boot.servers import Wishes, beside, spec_of, start_scheduler, start_worker
+from dask_hpc.boot.meeting import FAREWELL, FIRST, Over
+from dask_hpc.boot.orders import Told, listen
+from dask_hpc.boot.servers import (
+    Farewell,
+    Wishes,
+    beside,
+    spec_of,
+    start_scheduler,
+    start_worker,
+)
 from dask_hpc.boot.whereabouts import Whereabouts, find_by_file, is_alive
 from dask_hpc.cluster.storage import make_scratch
 from dask_hpc.engine.schedulerfile import remove_scheduler_file, write_scheduler_file
-from dask_hpc.errors import ConfigError, HPCError, LaunchError
+from dask_hpc.errors import ConfigError, LaunchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from distributed import Nanny, Security, Worker
+    from distributed import Nanny, Worker
 
     from dask_hpc.boot.meeting import Meeting
     from dask_hpc.boot.roles import Layout, Role
@@ -44,7 +49,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("distributed.boot")
 
 _START = 120.0  # seconds for the scheduler to start, where it is looked for in files
-_ENDING = 10.0  # seconds for it to end
+_LAST_WORD = 10.0  # seconds for the client to say how it ended
 _CUT_OFF = 3  # seconds
 
 
@@ -71,6 +76,12 @@ class Part:
         ranks = self.meeting.ranks
         role = self.layout.role_of(ranks.rank, size=ranks.size)
         object.__setattr__(self, "role", role)
+
+    @property
+    def workers(self) -> int:
+        """How many of the tasks are workers."""
+        size = self.meeting.ranks.size
+        return sum(self.layout.role_of(rank, size=size).worker for rank in range(size))
 
 
 # the parts ---------------------------------------------------------------------------------------
@@ -116,26 +127,41 @@ def _play(part: Part, client: Callable[[], object] | None) -> BaseException | No
     own = client if part.role.client else None
     if part.role.scheduler:
         return asyncio.run(_direct(part, own))
-    place = find_scheduler(part)
+    try:
+        place = find_scheduler(part)
+    except Over:
+        if part.role.client:
+            raise
+        return None
     dask.config.set(place.settings())
     if part.role.worker:
-        try:
-            return asyncio.run(_work(part, place, client=own))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others must end, too
-            _complain(error)
-            end(place.address, place.security)
-            part.meeting.abort(1)
-            raise SystemExit(1) from None
-    failure = _outcome(own) if own else None
+        return _work_to_end(part, place, client=own)
+    failure = outcome(own) if own else None
     end(place.address, place.security)
     return failure
+
+
+def _work_to_end(
+    part: Part, place: Whereabouts, *, client: Callable[[], object] | None
+) -> BaseException | None:
+    try:
+        return asyncio.run(_work(part, place, client=client))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others must end, too
+        if client is None and not is_alive(place):
+            return None  # the cluster has ended while this one was starting
+        complain(error)
+        end(place.address, place.security)
+        part.meeting.abort(1)
+        raise SystemExit(1) from None
 
 
 def _agree_on_end(part: Part, failure: BaseException | None) -> None:
     if part.role.client:
         part.meeting.tell("end", "failed" if failure else "done")
         return
-    words = part.meeting.hear("end", of=part.layout.client_rank or 0, accept=bool, seconds=_ENDING)
+    words = part.meeting.hear(
+        "end", of=part.layout.client_rank or 0, accept=bool, seconds=_LAST_WORD
+    )
     if words != "done":
         raise SystemExit(1)  # the client says why
 
@@ -147,6 +173,8 @@ def find_scheduler(part: Part) -> Whereabouts:
     ------
     SystemExit
         If it could not start; it says why itself.
+    Over
+        If it has ended already.
     ClusterError
         If nobody answers where it should be.
     """
@@ -183,22 +211,6 @@ def _is_new(words: str) -> bool:
     return announcement.place is None or is_alive(announcement.place)
 
 
-def end(address: str, security: Security) -> None:
-    """Have a scheduler end, and all workers with it; close the clients of this process first."""
-    with suppress(ValueError):
-        while True:
-            default_client().close(timeout=2)
-    asyncio.run(_end(address, security))
-
-
-async def _end(address: str, security: Security) -> None:
-    with suppress(OSError, asyncio.TimeoutError):
-        async with rpc(
-            address, connection_args=security.get_connection_args("client")
-        ) as scheduler:
-            await asyncio.wait_for(scheduler.terminate(), _ENDING)
-
-
 # servers -----------------------------------------------------------------------------------------
 
 
@@ -214,6 +226,7 @@ async def _direct(part: Part, client: Callable[[], object] | None) -> BaseExcept
                 return await _direct_others(part, scheduler, spec=spec, client=client, told=told)
             except Told:
                 # Before all else: a second later comes SIGKILL, often.
+                scheduler.plugins[Farewell.name].hasten()
                 remove_scheduler_file(spec.scheduler_file, nonce=nonce)
                 remove_tree(room)
                 part.meeting.leave(last=True, patience=0.0)
@@ -239,9 +252,9 @@ async def _started(part: Part, spec: ClusterSpec, *, nonce: str) -> HPCScheduler
     try:
         if spec.secure:
             part.certify(spec.directory / "tls")
-        scheduler = await start_scheduler(spec, part.wishes)
+        scheduler = await start_scheduler(spec, part.wishes, expected=part.workers)
     except Exception as error:  # noqa: BLE001 - likewise
-        _complain(error)
+        complain(error)
         _announce(part, Announcement(error=str(error)))
         raise SystemExit(1) from None
     write_scheduler_file(spec, scheduler, nonce=nonce)
@@ -261,7 +274,7 @@ async def _direct_others(
     dask.config.set(place.settings())
     if part.role.worker:
         return await _work(part, place, client=client, told=told, scheduler=scheduler)
-    return await _until_ended(scheduler.finished(), client, place=place, told=told)
+    return await until_ended(scheduler.finished(), client, place=place, told=told)
 
 
 def _room(part: Part) -> Path:
@@ -290,7 +303,7 @@ async def _work(
         worker = await _started_worker(part, place, scratch=scratch, told=told)
         try:
             ending = (scheduler or worker).finished()
-            failure = await _until_ended(ending, client, place=place, told=told)
+            failure = await until_ended(ending, client, place=place, told=told)
         finally:
             await worker.close(timeout=2, reason="the run has ended")
             await SystemClock().sleep(0)  # whoever else closes it sees that it has
@@ -310,14 +323,20 @@ async def _started_worker(
             scratch=scratch,
         )
     )
-    ends: set[asyncio.Future[Any]] = {starting, told}
+    over = asyncio.ensure_future(part.meeting.over(place.is_alive))
+    ends: set[asyncio.Future[Any]] = {starting, told, over}
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    over.cancel()
     if starting.done():
         return starting.result()
     # A start that is cut off may wait for ever, in distributed, for a scheduler that has gone.
     signal.alarm(_CUT_OFF)
     starting.cancel()
-    raise Told(128 + told.result())
+    if told.done():
+        raise Told(128 + told.result())
+    await asyncio.wait({starting})
+    signal.alarm(0)
+    raise Over("the cluster has ended before the worker had started")
 
 
 @contextmanager
@@ -343,53 +362,3 @@ def _scratch(wishes: Wishes) -> Path:
 def _check(worker: Worker | Nanny) -> None:
     if getattr(worker, "gave_up", False):
         raise LaunchError(f"worker {worker.name} kept crashing", hint="see what it said before")
-
-
-async def _until_ended(
-    finished: Any,
-    client: Callable[[], object] | None,
-    *,
-    place: Whereabouts,
-    told: asyncio.Future[int],
-) -> BaseException | None:
-    """Wait for the end: of the server, of the client, or because somebody wants it."""
-    gone = asyncio.ensure_future(orphaned())
-    # If the client is in this task, its end is what counts.
-    ending: asyncio.Future[Any] = asyncio.ensure_future(
-        _call(client, place) if client else finished
-    )
-    ends: set[asyncio.Future[Any]] = {told, gone, ending}
-    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    gone.cancel()
-    if ending.done():
-        return ending.result() if client else None
-    ending.cancel()
-    raise Told(128 + told.result() if told.done() else 1)
-
-
-async def _call(client: Callable[[], object], place: Whereabouts) -> BaseException | None:
-    """Call the client in a thread, so that the servers of this task go on; then end all."""
-    failure = await asyncio.to_thread(_outcome, client)
-    await asyncio.to_thread(end, place.address, place.security)
-    return failure
-
-
-def _outcome(client: Callable[[], object]) -> BaseException | None:
-    """Call the client; return how it failed, if it did."""
-    try:
-        client()
-    except SystemExit as error:
-        return error if error.code else None
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the others must end, too
-        _complain(error)
-        return error
-    return None
-
-
-def _complain(error: BaseException) -> None:
-    """Say what went wrong, now: whoever launched the tasks may kill this one with the others."""
-    if isinstance(error, HPCError):
-        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
-    else:
-        traceback.print_exception(error)
-    sys.stderr.flush()

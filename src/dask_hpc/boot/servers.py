@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 from distributed import Nanny, SchedulerPlugin, Worker
-from distributed.utils import import_term
 from tornado.netutil import bind_sockets
 
 from dask_hpc._clock import SystemClock, until
 from dask_hpc._files import make_private_directory
 from dask_hpc.batch.model import Resources
+from dask_hpc.boot.classes import imported
 from dask_hpc.boot.forked import QuietWorker
 from dask_hpc.boot.nanny import ForkNanny
 from dask_hpc.boot.share import look_at_node
@@ -32,13 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from distributed import Security
+    from distributed import Scheduler, Security
 
     from dask_hpc.boot.ranks import Ranks
 
 logger = logging.getLogger("distributed.boot")
 
 _FAREWELL = 5.0  # seconds
+LATE = 20.0  # seconds in which whoever was started with the others comes, too
 _LOOPBACK = "127.0.0.1"
 
 
@@ -98,8 +99,10 @@ def spec_of(wishes: Wishes, room: Path, *, name: str = "mpi") -> ClusterSpec:
     )
 
 
-async def start_scheduler(spec: ClusterSpec, wishes: Wishes) -> HPCScheduler:
+async def start_scheduler(spec: ClusterSpec, wishes: Wishes, *, expected: int = 0) -> HPCScheduler:
     """Return a running scheduler, which no batch system stands behind.
+
+    Its end waits a while for as many workers as are ``expected``: they are starting, perhaps.
 
     Raises
     ------
@@ -127,7 +130,7 @@ async def start_scheduler(spec: ClusterSpec, wishes: Wishes) -> HPCScheduler:
 
     ports = None if wishes.scheduler_port is None else str(wishes.scheduler_port)
     scheduler: HPCScheduler = await start_at_free_port(make, ports)
-    scheduler.add_plugin(Farewell(scheduler))
+    scheduler.add_plugin(Farewell(scheduler, expected=expected))
     if wishes.dashboard_address:
         _open_dashboard(scheduler, wishes.dashboard_address, is_open=not spec.secure)
     return scheduler
@@ -187,7 +190,7 @@ async def start_worker(
     }
     kind = wishes.worker_class
     if kind not in _NANNIES:
-        return await _imported(kind)(scheduler, **options)
+        return await imported(kind)(scheduler, **options)
     try:
         return await ForkNanny(None, scheduler, worker_class=QuietWorker, **options)
     except RuntimeError as error:  # distributed's word for all that goes wrong at the start
@@ -203,32 +206,29 @@ class Farewell(SchedulerPlugin):
 
     name = "hpc-farewell"
 
-    def __init__(self, scheduler: HPCScheduler) -> None:
+    def __init__(self, scheduler: HPCScheduler, *, expected: int) -> None:
         self._scheduler = scheduler
+        self._missing = expected
+
+    def add_worker(self, scheduler: Scheduler, worker: str) -> None:  # noqa: ARG002 - distributed calls it so
+        """Count those that have come."""
+        self._missing -= 1
+
+    def hasten(self) -> None:
+        """Wait for nobody who has not come."""
+        self._missing = 0
 
     async def before_close(self) -> None:
         """Wait for all of them, but not for long."""
+        await until(lambda: self._missing <= 0, LATE, clock=SystemClock(), every=0.02)
         for address in list(self._scheduler.workers):
             self._scheduler.worker_send(address, {"op": "close", "reason": "scheduler-close"})
         clock = SystemClock()
         await until(lambda: not self._scheduler.workers, _FAREWELL, clock=clock, every=0.02)
 
 
-# Ours in the place of these: they serve no HTTP, which every user of the node could read.
-_WORKERS = {"distributed.Worker", "distributed.worker.Worker", "dask.distributed.Worker"}
+# Ours in the place of these: its worker serves no HTTP, which every user of the node could read.
 _NANNIES = {"distributed.Nanny", "distributed.nanny.Nanny", "dask.distributed.Nanny"}
-
-
-def _imported(name: str) -> Any:
-    if name in _WORKERS:
-        return QuietWorker
-    try:
-        return import_term(name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"worker class {name!r} cannot be imported: {error}",
-            hint="as in distributed.Nanny, distributed.Worker or dask_cuda.CUDAWorker",
-        ) from None
 
 
 def _of_node(wishes: Wishes, ranks: Ranks) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import dask
 from distributed.core import Status
 
+from dask_hpc.boot.ending import end
 from dask_hpc.boot.meeting import find_meeting
-from dask_hpc.boot.mpi import Part, end, find_scheduler, play
+from dask_hpc.boot.mpi import Part, find_scheduler, play
 from dask_hpc.boot.roles import Layout, WorldTooSmallException
 from dask_hpc.boot.servers import Wishes
 from dask_hpc.compat.words import named
