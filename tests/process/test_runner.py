@@ -136,6 +136,15 @@ async def test_a_missing_program_is_an_error_of_its_own(runner: Runner, program:
     assert caught.value.hint
 
 
+async def test_a_command_that_was_refused_and_would_try_again_is_ended(runner: Runner) -> None:
+    trace = new_trace()
+    script = f"echo 'no: the queue is full' >&2; (sleep {trace} &); exec sleep {trace}"
+    result = await runner.run(Command(argv=_shell(script), stop_at="queue is full"))
+    assert result.exit_code < 0
+    assert result.words == "no: the queue is full"
+    assert await is_gone(trace)
+
+
 @pytest.mark.slow
 async def test_the_deadline_ends_the_whole_group(runner: Runner, moment: float) -> None:
     trace = new_trace()

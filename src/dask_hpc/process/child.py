@@ -82,20 +82,19 @@ class Listener(asyncio.SubprocessProtocol):
     Python before 3.12.4 (cpython#119710).
     """
 
-    def __init__(self, end_mark: bytes | None = None) -> None:
+    def __init__(self, *end_marks: bytes) -> None:
         self.ended = asyncio.Event()
         self.reaped = asyncio.Event()
         self.closed = asyncio.Event()
         self.said = {1: bytearray(), 2: bytearray()}
         self._open = {1, 2}
-        self._end_mark = end_mark
+        self._end_marks = end_marks
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """Keep it."""
         self.said[fd] += data
-        if fd == 2 and self._end_mark is not None:
-            recent = self.said[fd][-len(data) - len(self._end_mark) :]
-            if self._end_mark in recent:
+        for mark in self._end_marks if fd == 2 else ():
+            if mark in self.said[fd][-len(data) - len(mark) :]:
                 self.ended.set()
 
     def pipe_connection_lost(self, fd: int, _error: Exception | None) -> None:
@@ -111,7 +110,7 @@ class Listener(asyncio.SubprocessProtocol):
 
 
 async def start_child(
-    command: Command, *, clock: Clock, hold_stdin: bool = False, end_mark: bytes | None = None
+    command: Command, *, clock: Clock, hold_stdin: bool = False, end_mark: str = ""
 ) -> Child:
     """Start a command on this machine.
 
@@ -125,7 +124,7 @@ async def start_child(
         Whether its input stays open after ``stdin`` until it is ended: for a program that takes
         the end of its input as the order to end.
     end_mark
-        Words on its standard error that count as its end.
+        Words on its standard error that count as its end, as those of ``command.stop_at`` do.
 
     Raises
     ------
@@ -136,7 +135,7 @@ async def start_child(
     BatchError
         If it cannot be started at all, as with too long arguments.
     """
-    listener = Listener(end_mark)
+    listener = Listener(*(mark.encode() for mark in (end_mark, command.stop_at) if mark))
     starting = asyncio.ensure_future(
         asyncio.get_running_loop().subprocess_exec(
             lambda: listener,

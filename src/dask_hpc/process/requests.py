@@ -54,6 +54,7 @@ class Request:
     stdin: str | None = None
     env: dict[str, str] = field(default_factory=dict)
     drop: tuple[str, ...] = ()
+    stop_at: str = ""
 
     @classmethod
     def of(cls, command: Command, timeout: float) -> Request:
@@ -64,12 +65,19 @@ class Request:
             stdin=command.stdin,
             env=dict(command.env),
             drop=command.drop,
+            stop_at=command.stop_at,
         )
 
     @property
     def command(self) -> Command:
         """What is to be run."""
-        return Command(argv=self.argv, stdin=self.stdin, env=self.env, drop=self.drop)
+        return Command(
+            argv=self.argv,
+            stdin=self.stdin,
+            env=self.env,
+            drop=self.drop,
+            stop_at=self.stop_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,13 +14,15 @@ class Command:
     """What to run. Never a shell line: quoting is the runner's business.
 
     ``env`` is added to the environment of the runner, after the variables whose names match one
-    of the regular expressions in ``drop`` were taken out.
+    of the regular expressions in ``drop`` were taken out. A command that says ``stop_at`` on its
+    standard error has been refused, and would try again by itself for minutes: it is ended.
     """
 
     argv: tuple[str, ...]
     stdin: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     drop: tuple[str, ...] = ()
+    stop_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
+import signal
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -102,9 +103,7 @@ class SSHRunner:
         """
         wrapped = ssh_command(command, self.host, options=self.options)
         async with self._gate():
-            child = await start_child(
-                wrapped, clock=self.clock, hold_stdin=True, end_mark=_END.encode()
-            )
+            child = await start_child(wrapped, clock=self.clock, hold_stdin=True, end_mark=_END)
             try:
                 ended = await child.wait(timeout)
             finally:
@@ -112,7 +111,7 @@ class SSHRunner:
         result = child.result(command)
         if ended:
             return read_ssh(result, self.host)
-        said = replace(result, stdout=_answer(result.stdout), stderr=_answer(result.stderr))
+        said = _without_marks(result)
         name = f"{command.argv[0]} on {self.host}"
         raise deadline_error(said, f"{name} did not end within {timeout:g} s")
 
@@ -130,6 +129,7 @@ def ssh_command(command: Command, host: str, *, options: SSHOptions) -> Command:
     return Command(
         argv=("ssh", *ssh_options(options), "--", host, _BOOTSTRAP),
         stdin=_remote_line(command) + (command.stdin or ""),
+        stop_at=command.stop_at,
     )
 
 
@@ -153,6 +153,8 @@ def read_ssh(result: Result, host: str) -> Result:
     """
     ending = _ENDING.search(result.stderr)
     if ending is None:
+        if (mark := result.command.stop_at) and mark in result.stderr:
+            return _without_marks(result, exit_code=-signal.SIGTERM)
         raise _connection_error(result, host)
     words = _answer(result.stderr[: ending.start()]) + result.stderr[ending.end() :]
     said = replace(result, exit_code=int(ending[1]), stdout=_answer(result.stdout), stderr=words)
@@ -168,7 +170,7 @@ def read_ssh(result: Result, host: str) -> Result:
 
 def _connection_error(result: Result, host: str) -> BatchError:
     if _BEGIN in result.stdout:
-        lost = replace(result, stdout=_answer(result.stdout), stderr=_answer(result.stderr))
+        lost = _without_marks(result)
         return BatchUnavailable(
             f"the connection to {host} was lost while {result.command.argv[0]} ran"
             + (f": {lost.words}" if lost.words else ""),
@@ -182,6 +184,12 @@ def _connection_error(result: Result, host: str) -> BatchError:
         result=result,
         hint=next(hints, 'try "ssh {host} true"').format(host=host),
     )
+
+
+def _without_marks(result: Result, *, exit_code: int | None = None) -> Result:
+    code = result.exit_code if exit_code is None else exit_code
+    stdout, stderr = _answer(result.stdout), _answer(result.stderr)
+    return replace(result, exit_code=code, stdout=stdout, stderr=stderr)
 
 
 def _answer(text: str) -> str:
