@@ -5,7 +5,9 @@ dask-labextension, ipywidgets and bokeh. Takes about three minutes; ``jobs`` or 
 some of them only. Look at each picture afterwards.
 
 Those of ``dask-hpc up --lab`` are made by the test that looks at them:
-``DASK_HPC_TEST_PICTURES=docs/images pytest tests/jupyter/test_in_browser.py``.
+``DASK_HPC_TEST_PICTURES=docs/images pytest tests/jupyter/test_in_browser.py``, and
+``test_across_hosts.py`` for a laptop. ``lab-waiting`` is of a Slurm whose queue is full, and made
+by hand.
 """
 
 from __future__ import annotations

@@ -236,6 +236,16 @@ def test_ended_jobs_are_told_apart(form: str) -> None:
     assert jobs[JobId("77")].end_time is None
 
 
+def test_ended_jobs_are_told_apart_in_the_text_of_a_newer_release() -> None:
+    jobs = SYSTEM.read_history(oar_said("oarstat-ended-text-2.6"))
+    assert {job.tag: (job.state, job.exit_code, job.reason) for job in jobs.values()} == {
+        "one": (JobState.DONE, 0, ""),
+        "fail": (JobState.FAILED, 7, ""),
+        "wall": (JobState.TIMED_OUT, None, "WALLTIME"),
+        "cancelled": (JobState.CANCELLED, None, "FRAG_JOB_REQUEST"),
+    }
+
+
 @pytest.mark.parametrize("kind", ENDINGS)
 def test_each_event_that_ends_a_job_says_how(kind: str) -> None:
     job = status(state="Error", stopTime=60, events=events("FRAG_JOB_REQUEST", kind))
@@ -283,7 +293,7 @@ def test_a_job_that_cannot_be_cancelled_is_an_error() -> None:
 # queues -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["", "-text"])
+@pytest.mark.parametrize("form", ["", "-text", "-text-2.6"])
 def test_nodes_are_one_queue(form: str) -> None:
     assert SYSTEM.read_queues(oar_said(f"oarnodes{form}")) == (
         BatchQueue(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dask_hpc.batch.model import JobId, JobState, JobStatus, Tag
 from dask_hpc.batch.slurm import Slurm
 from dask_hpc.batch.slurm_table import SEPARATOR
-from dask_hpc.batch.slurm_words import STATES
+from dask_hpc.batch.slurm_words import QUEUE_FULL, STATES
 from dask_hpc.errors import (
     BatchError,
     BatchUnavailable,
@@ -136,6 +136,12 @@ def test_a_limit_on_the_number_of_jobs_is_told_from_other_refusals(name: str, hi
 def test_other_words_for_too_many_jobs_are_known(line: str) -> None:
     with pytest.raises(LimitReached):
         SLURM.read_submit(said("", stderr=f"sbatch: error: {line}\n", exit_code=1))
+
+
+def test_at_a_full_queue_sbatch_is_not_left_to_try_again_for_minutes() -> None:
+    line = f"sbatch: error: Slurm {QUEUE_FULL}, sleeping and retrying\n"
+    with pytest.raises(LimitReached):
+        SLURM.read_submit(said("", stderr=line, exit_code=-15))
 
 
 @pytest.mark.parametrize(
@@ -403,6 +409,7 @@ def test_partitions_are_read_with_their_limits() -> None:
     queues = SLURM.read_queues(slurm_said("sinfo"))
     assert [queue.name for queue in queues] == ["batch", "debug", "preempt", "scavenge"]
     assert [queue.is_default for queue in queues] == [True, False, False, False]
+    assert [queue.is_preemptible for queue in queues] == [False, False, True, True]
     batch, debug = queues[:2]
     assert (batch.max_walltime, batch.default_walltime, batch.max_nodes) == (86400.0, 3600.0, None)
     assert (debug.max_walltime, debug.default_walltime, debug.max_nodes) == (120.0, 60.0, 2)
@@ -413,10 +420,10 @@ def test_partitions_are_read_with_their_limits() -> None:
 
 def test_rows_of_one_partition_are_one_queue_and_the_default_comes_first() -> None:
     rows = [
-        "PARTITION|AVAIL|TIMELIMIT|DEFAULTTIME|JOB_SIZE|NODES(A/I/O/T)|CPUS|MEMORY|GRES",
-        "old|inact|infinite|n/a|1-infinite|0/0/3/3|16|64000+|(null)",
-        "main*|up|2-12:00:00|30:00|1-64|5/7/0/12|128+|512000|gpu:a100:4(S:0-1),nvme:1",
-        "main*|up|2-12:00:00|30:00|1-64|1/2/3/6|64|1024000|(null)",
+        "PARTITION|AVAIL|TIMELIMIT|DEFAULTTIME|JOB_SIZE|NODES(A/I/O/T)|CPUS|MEMORY|PREEMPT_MODE|GRES",
+        "old|inact|infinite|n/a|1-infinite|0/0/3/3|16|64000+|OFF|(null)",
+        "main*|up|2-12:00:00|30:00|1-64|5/7/0/12|128+|512000|OFF|gpu:a100:4(S:0-1),nvme:1",
+        "main*|up|2-12:00:00|30:00|1-64|1/2/3/6|64|1024000|OFF|(null)",
     ]
     result = said("\n".join(rows).replace("|", SEPARATOR) + "\n", program="sinfo")
     main, old = SLURM.read_queues(result)

@@ -12,7 +12,7 @@ from distributed import Client
 
 from dask_hpc import HPCCluster
 from dask_hpc._clock import SystemClock, until
-from tests.integration.own_slurm import own_slurm
+from tests.integration.own_beds import own_slurm
 from tests.integration.places import place_at, wait_for
 from tests.integration.shims import calls_in
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from dask_hpc.batch.directives import checked
 from dask_hpc.batch.model import BatchQueue, JobId, JobState, JobStatus, Tag
+from dask_hpc.batch.outlook import Outlook, Place
 from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
     BatchError,
@@ -38,6 +39,8 @@ _Value = TypeVar("_Value")
 _STATES = {state.value: state for state in JobState}
 _REFUSAL = 1
 _TOO_MANY = "in one array are too many"
+# What is larger than the machine, or follows another job, holds up nobody.
+_ASIDE = ("this machine has", "waits for the end of")
 _CHUNK = 1000  # ids in one command
 _RESERVED = {
     "name": "the name is how the job is found again",
@@ -72,6 +75,7 @@ class Local(BatchSystem):
         self._cores = cores
         self._memory = memory
         self._python = python
+        self.outlook = _LocalOutlook(self._command("status"))
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, str]) -> Self:
@@ -153,6 +157,24 @@ class Local(BatchSystem):
             env={f"DASK_HPC__LOCAL__{name}": str(value) for name, value in size.items() if value},
             drop=_DROP,
         )
+
+
+class _LocalOutlook(Outlook):
+    def __init__(self, listing: Command) -> None:
+        super().__init__(after="--after={job}")
+        self._listing = listing
+
+    def place_command(self) -> Command:
+        return self._listing
+
+    def read_place(self, result: Result, job: JobId) -> Place | None:
+        pending = [each for each in _parsed(result, "jobs", read=_status) if _waits(each)]
+        ids = [each.id for each in pending]
+        return Place(number=ids.index(job) + 1, of=len(ids)) if job in ids else None
+
+
+def _waits(job: JobStatus) -> bool:
+    return job.state.is_waiting and not any(words in job.reason for words in _ASIDE)
 
 
 def _asked(job: JobSpec, count: int) -> Iterator[tuple[str, object]]:

@@ -21,6 +21,7 @@ from dask_hpc.batch.lsf_table import (
 )
 from dask_hpc.batch.lsf_words import GONE, OTHERWISE, REFUSALS, REFUSED
 from dask_hpc.batch.model import JobId
+from dask_hpc.batch.outlook import Outlook
 from dask_hpc.batch.refusal import fitting, refused, unclear
 from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
@@ -93,6 +94,7 @@ class LSF(BatchSystem):
 
     name: ClassVar[str] = "lsf"
     launcher: ClassVar[str | None] = "blaunch"
+    outlook = Outlook(move="bswitch {queue} {job}", after='-w "ended({job})"')
     variables: ClassVar[JobVariables] = JobVariables(
         # The index is 0 outside of arrays.
         job_id='$LSB_JOBID$(case ${LSB_JOBINDEX:-0} in (0) ;; (*) echo "[$LSB_JOBINDEX]" ;; esac)',

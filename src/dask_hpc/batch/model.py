@@ -107,7 +107,8 @@ class BatchQueue:
     """A queue (Slurm: partition) with its limits. ``None`` means that there is no limit.
 
     ``max_walltime`` and ``default_walltime`` are in seconds, ``memory_per_node`` in bytes; without
-    ``nodes``, nobody knows what a node of it has.
+    ``nodes``, nobody knows what a node of it has; ``is_preemptible`` means that its jobs may be
+    ended for others.
     """
 
     name: str
@@ -121,3 +122,4 @@ class BatchQueue:
     cores_per_node: int = 0
     memory_per_node: int = 0
     gpus_per_node: int = 0
+    is_preemptible: bool = False

@@ -33,6 +33,7 @@ from dask_hpc.batch.oar_words import (
     Ending,
     plain_waiting,
 )
+from dask_hpc.batch.outlook import Outlook
 from dask_hpc.batch.refusal import fitting, refused, unclear
 from dask_hpc.batch.system import BatchSystem, JobVariables, in_chunks
 from dask_hpc.errors import (
@@ -75,6 +76,7 @@ class OAR(BatchSystem):
 
     name: ClassVar[str] = "oar"
     launcher: ClassVar[str | None] = "oarsh"
+    outlook = Outlook(after="--anterior={job}")
     variables: ClassVar[JobVariables] = JobVariables(
         job_id="$OAR_JOB_ID",
         index="$((OAR_ARRAY_INDEX - 1))",

@@ -20,8 +20,10 @@ _CLOCK = re.compile(r"(\d{1,9}):(\d{1,9}):(\d{1,9})", re.ASCII)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 _JOB = re.compile(r"Job_Id: (\d{1,18})", re.ASCII)
 _FIELD = re.compile(r" {4}(\w+) = ?(.*)")
-_EVENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)> ([A-Z_]+):(.*)", re.ASCII)
-_RESOURCE = re.compile(r"(network_address|state|jobs) ?: ?(.*)")
+_EVENT = re.compile(
+    r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)> ([A-Z_]+): ?(.*)", re.ASCII
+)  # with a space since 2.6
+_RESOURCE = re.compile(r"(network_address|state|jobs|properties) ?: ?(.*)")  # 2.5 has spaces before
 _PREFIX = re.compile(r"^(?:(?:\[ERROR\]|\[ADMISSION RULE\]|/!\\|ERROR :|Error:)\s*)+")
 # Neither is what went wrong.
 _NOISE = ("Simple array job submission is used", "Oarsub failed, please verify your request syntax")
@@ -142,11 +144,11 @@ def _text_jobs(text: str) -> Iterator[dict[str, object]]:
 def _text_resources(text: str) -> Iterator[dict[str, object]]:
     for block in text.split("\n\n"):
         fields: dict[str, object] = {}
-        for line in block.splitlines():
-            if line.startswith("properties : "):
-                pairs = (pair.partition("=") for pair in line[len("properties : ") :].split(", "))
+        for match in filter(None, map(_RESOURCE.fullmatch, block.splitlines())):
+            if match[1] == "properties":
+                pairs = (pair.partition("=") for pair in match[2].split(", "))
                 fields = {name: value for name, _, value in pairs} | fields
-            elif match := _RESOURCE.fullmatch(line):
+            else:
                 fields[match[1]] = match[2]
         if "network_address" in fields:
             yield fields

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from dask_hpc._units import format_clock
 from dask_hpc.batch.directives import checked
 from dask_hpc.batch.model import BatchQueue, JobId
+from dask_hpc.batch.outlook import Outlook
 from dask_hpc.batch.pbs_directives import named_resources, quote, users_directive
 from dask_hpc.batch.pbs_table import (
     ID,
@@ -69,6 +70,7 @@ class PBS(BatchSystem):
 
     name: ClassVar[str] = "pbs"
     launcher: ClassVar[str | None] = "pbsdsh"
+    outlook = Outlook(move="qmove {queue} {job}", after="-W depend=afterany:{job}")
     variables: ClassVar[JobVariables] = JobVariables(
         # Some releases put the number of the node before it: 0:42.server
         job_id="${PBS_JOBID#*:}",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from dask_hpc.batch.model import BatchQueue, JobId, JobSpec, JobStatus, Tag
+    from dask_hpc.batch.outlook import Place
     from dask_hpc.batch.system import BatchSystem
     from dask_hpc.process.runner import Command, Result, Runner
 
@@ -115,6 +116,26 @@ class Queue:
     async def queues(self) -> tuple[BatchQueue, ...]:
         """Return the queues with their limits, the default one first."""
         return self._system.read_queues(await self._run(self._system.queues_command()))
+
+    async def sees_all(self) -> bool:
+        """Whether the jobs of other users are seen, too."""
+        command = self._system.outlook.sight_command()
+        return command is None or self._system.outlook.read_sight(await self._run(command))
+
+    async def place(self, job: JobId) -> Place | None:
+        """Return a job's place among those that wait, of those that are seen; often unknown."""
+        outlook = self._system.outlook
+        command = outlook.place_command()
+        return outlook.read_place(await self._run(command), job) if command else None
+
+    async def trial(self, job: JobSpec, queue: str) -> float | None:
+        """Return when a job would start in a queue, in seconds since the epoch, if that is said.
+
+        Nothing is submitted.
+        """
+        outlook = self._system.outlook
+        command = outlook.trial_command(self.script(job), queue)
+        return outlook.read_trial(await self._run(command)) if command else None
 
     async def _run(self, command: Command) -> Result:
         logger.debug("running %s", shlex.join(command.argv))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from dask_hpc.batch.model import BatchQueue, JobId, JobState, JobStatus, Tag
+from dask_hpc.batch.outlook import Outlook
 from dask_hpc.batch.refusal import fitting, refused, unclear
 from dask_hpc.batch.sge_directives import INDEX, Names, check_body, directives, log_line
 from dask_hpc.batch.sge_ends import ended
@@ -89,6 +90,7 @@ class SGE(BatchSystem):
 
     name: ClassVar[str] = "sge"
     launcher: ClassVar[str | None] = "qrsh"
+    outlook = Outlook(move="qalter -q {queue} {job}", after="-hold_jid {job}")
     variables: ClassVar[JobVariables] = JobVariables(
         # Outside of arrays SGE_TASK_ID is the word "undefined".
         job_id="$JOB_ID$(case $SGE_TASK_ID in ([0-9]*) echo .$SGE_TASK_ID ;; esac)",

@@ -10,6 +10,8 @@ from dask_hpc._units import format_clock
 from dask_hpc.batch.directives import checked
 from dask_hpc.batch.model import BatchQueue, JobId, JobState, JobStatus, Tag
 from dask_hpc.batch.refusal import fitting, refused, unclear
+from dask_hpc.batch.slurm_outlook import SlurmOutlook
+from dask_hpc.batch.slurm_query import DROP, SESSION, query
 from dask_hpc.batch.slurm_table import (
     SEPARATOR,
     check_answer,
@@ -31,6 +33,7 @@ from dask_hpc.batch.slurm_words import (
     GONE,
     NO_ACCOUNTING,
     OTHERWISE,
+    QUEUE_FULL,
     REFUSALS,
     UNAVAILABLE,
     plain_reason,
@@ -49,22 +52,15 @@ if TYPE_CHECKING:
     from dask_hpc.batch.model import JobSpec
     from dask_hpc.process.runner import Result
 
-# A user's defaults would change what is asked and what is answered; in a job, the variables of
-# that job would be taken for the new one's. Which Slurm to talk to is the one exception.
-_DROP = (r"(SBATCH|SQUEUE|SACCT|SINFO|SCANCEL)_", r"SLURM_(?!CONF$)")
-# The submitter's login session does not exist on the node, yet sbatch takes its variables there.
-_SESSION = (r"XDG_(SESSION|RUNTIME|SEAT|VTNR)", r"DBUS_")
-# Only queries get these: sbatch would take LC_ALL into the job. Times become seconds since the
-# epoch: https://slurm.schedmd.com/squeue.html#OPT_SLURM_TIME_FORMAT
-_ENV = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
-
 _JOB_FIELDS = (
     "JobArrayID", "State", "exit_code", "StartTime", "EndTime", "NodeList", "Reason", "Name",
 )  # fmt: skip
 _HISTORY_FIELDS = (
     "JobID", "State", "ExitCode", "Start", "End", "NodeList", "Reason", "JobName",
 )  # fmt: skip
-_QUEUE_FIELDS = ("%P", "%a", "%l", "%L", "%s", "%F", "%c", "%m", "%G")
+_QUEUE_FIELDS = ("%P", "%a", "%l", "%L", "%s", "%F", "%c", "%m", "%M", "%G")
+
+_PREEMPTS = ("CANCEL", "REQUEUE", "SUSPEND")
 
 _NAMED_TAGS = 200  # more names make the command line too long: then all jobs are listed
 _CHUNK = 100  # ids in one command
@@ -96,6 +92,7 @@ class Slurm(BatchSystem):
 
     name: ClassVar[str] = "slurm"
     launcher: ClassVar[str | None] = "srun"
+    outlook = SlurmOutlook()
     variables: ClassVar[JobVariables] = JobVariables(
         job_id="${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}",
         index="${SLURM_ARRAY_TASK_ID:-0}",
@@ -130,7 +127,8 @@ class Slurm(BatchSystem):
         return Command(
             argv=("sbatch", "--parsable", *array),
             stdin=self.script(job, count),
-            drop=(*_DROP, *_SESSION),
+            drop=(*DROP, *SESSION),
+            stop_at=QUEUE_FULL,
         )
 
     def read_submit(self, result: Result, count: int = 1) -> tuple[JobId, ...]:
@@ -164,7 +162,7 @@ class Slurm(BatchSystem):
         fields = ",".join(f"{field}:{SEPARATOR}" for field in _JOB_FIELDS)
         names = (f"--name={','.join(sorted(tags))}",) if 0 < len(tags) <= _NAMED_TAGS else ()
         argv = ("squeue", "--array", "--states=all", f"--user={user}", *names, f"--Format={fields}")
-        return _query(*argv)
+        return query(*argv)
 
     def read_status(self, result: Result) -> Mapping[JobId, JobStatus]:
         """Return the jobs of the answer, which may hold more than those asked for."""
@@ -196,7 +194,7 @@ class Slurm(BatchSystem):
         form = ("--allocations", "--parsable2", f"--delimiter={SEPARATOR}")
         fields = f"--format={','.join(_HISTORY_FIELDS)}"
         return tuple(
-            _query("sacct", *form, fields, f"--jobs={','.join(chunk)}")
+            query("sacct", *form, fields, f"--jobs={','.join(chunk)}")
             for chunk in in_chunks(arrays)
         )
 
@@ -226,7 +224,7 @@ class Slurm(BatchSystem):
     def cancel_commands(self, ids: Sequence[JobId]) -> tuple[Command, ...]:
         """Return scancel, with the tasks of an array in one word."""
         together = collapse(ids, longest=_CHUNK)
-        return tuple(_query("scancel", *chunk) for chunk in in_chunks(together))
+        return tuple(query("scancel", *chunk) for chunk in in_chunks(together))
 
     def read_cancel(self, result: Result) -> None:
         """Return if every job is cancelled or was gone.
@@ -245,7 +243,7 @@ class Slurm(BatchSystem):
 
     def queues_command(self) -> Command:
         """Return sinfo, with one line for each kind of node in a partition."""
-        return _query("sinfo", f"--format={SEPARATOR.join(_QUEUE_FIELDS)}")
+        return query("sinfo", f"--format={SEPARATOR.join(_QUEUE_FIELDS)}")
 
     def read_queues(self, result: Result) -> tuple[BatchQueue, ...]:
         """Return the partitions. Of several kinds of nodes, the largest counts."""
@@ -256,10 +254,6 @@ class Slurm(BatchSystem):
             known = found.get(queue.name)
             found[queue.name] = _merged(known, queue) if known else queue
         return tuple(sorted(found.values(), key=lambda queue: not queue.is_default))
-
-
-def _query(*argv: str) -> Command:
-    return Command(argv=argv, env=_ENV, drop=_DROP)
 
 
 def _options(job: JobSpec, count: int) -> Iterator[tuple[str, str]]:
@@ -320,8 +314,9 @@ def _option_name(word: str) -> str:
 
 def _refused(result: Result) -> BatchError:
     said = words(result)
-    # Without a word, or ended by a signal: whoever refuses says so.
-    if not said or result.exit_code < 0 or any(sign in result.stderr for sign in UNAVAILABLE):
+    # Without a word, or ended by a signal for something else: whoever refuses says so.
+    is_ended = result.exit_code < 0 and QUEUE_FULL not in result.stderr
+    if not said or is_ended or any(sign in result.stderr for sign in UNAVAILABLE):
         return unclear("slurm", said, result=result)
     row = fitting(REFUSALS, result.stderr)
     return refused("slurm", said, row=row, otherwise=OTHERWISE, result=result)
@@ -346,7 +341,7 @@ def _each(cell: str, job: JobStatus) -> dict[JobId, JobStatus]:
 
 
 def _queue(cells: Sequence[str]) -> BatchQueue:
-    name, available, longest, default, size, nodes, cores, memory, gres = cells
+    name, available, longest, default, size, nodes, cores, memory, mode, gres = cells
     counts = [number(count) for count in nodes.split("/")]  # allocated, idle, other, total
     most = size.rpartition("-")[2]
     return BatchQueue(
@@ -361,6 +356,7 @@ def _queue(cells: Sequence[str]) -> BatchQueue:
         cores_per_node=number(cores),
         memory_per_node=number(memory) * 2**20,
         gpus_per_node=gpus(gres),
+        is_preemptible=mode.startswith(_PREEMPTS),
     )
 
 

@@ -156,6 +156,9 @@ GONE = ("Invalid job id specified", "Job/step already completing or completed")
 NO_ACCOUNTING = "Slurm accounting storage is disabled"
 
 
+# The first line of sbatch at MaxJobCount; it then tries again by itself for two minutes.
+QUEUE_FULL = "temporarily unable to accept job"
+
 _FEWER = "you may not queue more jobs now: ask for fewer, or wait until some end"
 
 # The first that fits. Slurm names the limit on a line of its own before the general sentence.
@@ -167,7 +170,7 @@ REFUSALS = (
     refusal(r"violates accounting/QOS policy", _FEWER, error=LimitReached),
     refusal(r"Invalid job array specification|array index", "one array may not hold so many jobs",
              error=LimitReached),
-    refusal(r"temporarily unable to accept job|MaxJobCount", _FEWER, error=LimitReached),
+    refusal(rf"{QUEUE_FULL}|MaxJobCount", _FEWER, error=LimitReached),
     refusal(r"(?i)invalid partition", "dask-hpc queues shows the partitions"),
     refusal(r"not permitted to use this partition|partition is (down|inactive)|"
              r"required partition not available", "dask-hpc queues shows the partitions"),

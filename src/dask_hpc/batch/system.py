@@ -12,6 +12,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
+from dask_hpc.batch.outlook import Outlook
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -49,6 +51,7 @@ class BatchSystem(ABC):
     variables: ClassVar[JobVariables]
     # Who starts programs on the nodes of a job; nobody where jobs have one node.
     launcher: ClassVar[str | None] = "ssh"
+    outlook: Outlook = Outlook()
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, str]) -> Self:  # noqa: ARG003 - for those who need them

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dask_hpc._clock import SystemClock
-from dask_hpc._units import format_seconds
+from dask_hpc._units import counted, format_seconds
 from dask_hpc.cli.view import summary
 from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.deploy.hope import check_hope
+from dask_hpc.deploy.prospects import NOW
 from dask_hpc.deploy.starting import wait_for_scheduler
 from dask_hpc.engine.client import connected
+from dask_hpc.jupyter.waiting import TO_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from dask_hpc.cluster.record import ClusterRecord
     from dask_hpc.cluster.spec import ClusterSpec
     from dask_hpc.controller.report import Report
+    from dask_hpc.deploy.prospects import Sooner
     from dask_hpc.deploy.starting import StartProgress
 
 _LOOK = 0.5  # seconds
@@ -77,16 +80,33 @@ async def follow_workers(output: Output, spec: ClusterSpec) -> Report:
 
 
 def in_words(progress: StartProgress) -> str:
-    """Return where a scheduler's job is, and why it waits."""
+    """Return where a scheduler's job is, why it waits, and what else is known of that."""
     if progress.has_begun:
         return f"job {progress.job} runs, its scheduler is starting"
-    status = progress.status
+    status, prospects = progress.status, progress.prospects
     if status is None:
-        return f"job {progress.job} is in the queue"
+        return f"job {progress.job} is in the queue" if progress.job else "its job is in the queue"
     text = f"job {progress.job} is {status.state}"
     if reason := status.plain_reason or status.reason:
         text += f": {reason}"
+    if not status.state.is_waiting:
+        return text
+    if place := prospects.place:
+        text += f"; it is number {place.number} of {place.of} in its queue"
+    now = SystemClock().time()
     if status.start_estimate:
-        wait = max(0.0, status.start_estimate - SystemClock().time())
-        text += f"; the queue expects a start in {format_seconds(wait)}"
-    return text
+        wait = format_seconds(max(0.0, status.start_estimate - now))
+        text += f"; the queue expects a start in {wait}"
+    return f"{text}; {_faster(sooner, now)}" if (sooner := prospects.sooner) else text
+
+
+def _faster(sooner: Sooner, now: float) -> str:
+    """Return where it would start sooner, and how it gets there."""
+    if sooner.start is None:
+        text = f"queue {sooner.queue} takes such jobs and has {counted(sooner.free, 'free node')}"
+    elif sooner.start <= now + NOW:
+        text = f"queue {sooner.queue} would start it now"
+    else:
+        text = f"queue {sooner.queue} would start it in {format_seconds(sooner.start - now)}"
+    way = sooner.move or f"dask-hpc up --queue {sooner.queue}"
+    return f"{text}{TO_TYPE}{way}"
