@@ -1,12 +1,13 @@
 # "Hosts" made of namespaces: net, uts, pid and mount of their own (source me after lib.sh).
 #
-#   a switch: a namespace with three bridges and no addresses
-#     wan  10.76.0.0/24   laptop .100, login .1
+#   a switch: a namespace with four bridges and no addresses
+#     wan  10.76.0.0/24   laptop .100, desk .101, jump .2, login .1
+#     dmz  10.74.0.0/24   jump .2, login .1
 #     eth  10.77.0.0/24   login .1, node1 .11, node2 .12 ..   "eth0", shaped to BED_ETH_RATE (1gbit)
 #     ib   10.78.0.0/24   node1 .11, node2 .12 ..             "ib0", unshaped; login has one with BED_LOGIN_IB=1
 #   Every node has virbr0 with 192.168.122.1, the same useless address everywhere, as many clusters have it.
-#   The laptop reaches the login node only, which does not route. The root namespace has no address here
-#   and reaches none of these networks.
+#   Laptop and desk, where users sit, reach jump and login only, which do not route. The root namespace has
+#   no address here and reaches none of these networks.
 #   Nodes and login have a default route through eth0, to a gateway that does not exist (BED_DEFAULT_ROUTE=0: none).
 #
 # Files: one root file system that all hosts share, except
@@ -41,7 +42,9 @@ host_addresses() { # NAME : INTERFACE BRIDGE ADDRESS, a line each
   local number=${1#node}
   case $1 in
     laptop) echo eth0 wan 10.76.0.100/24;;
-    login)  echo wan0 wan 10.76.0.1/24; echo eth0 eth 10.77.0.1/24
+    desk)   echo eth0 wan 10.76.0.101/24;;
+    jump)   echo wan0 wan 10.76.0.2/24; echo dmz0 dmz 10.74.0.2/24;;
+    login)  echo wan0 wan 10.76.0.1/24; echo dmz0 dmz 10.74.0.1/24; echo eth0 eth 10.77.0.1/24
             [ "${BED_LOGIN_IB:-0}" = 1 ] && echo ib0 ib 10.78.0.1/24;;
     node*)  echo eth0 eth 10.77.0.$((10 + number))/24; echo ib0 ib 10.78.0.$((10 + number))/24;;
   esac
@@ -49,7 +52,7 @@ host_addresses() { # NAME : INTERFACE BRIDGE ADDRESS, a line each
 hosts_file() { # NAME
   local number
   echo '127.0.0.1 localhost'
-  if [ "$1" = laptop ]; then printf '10.76.0.100 laptop\n10.76.0.1 login\n'; return; fi
+  case $1 in laptop|desk|jump) printf '10.76.0.100 laptop\n10.76.0.101 desk\n10.76.0.2 jump\n10.76.0.1 login\n'; return;; esac
   echo '10.77.0.1 login'
   for number in $(seq 1 $HOSTS_MAX); do
     printf '10.77.0.%s node%s\n10.78.0.%s node%s-ib\n' $((10 + number)) "$number" $((10 + number)) "$number"
@@ -79,7 +82,7 @@ wire() { # HOST : its namespace with all its interfaces and the files of /etc th
     ip -n "$space" link add virbr0 type bridge 2>/dev/null && ip -n "$space" addr add 192.168.122.1/24 dev virbr0
     ip -n "$space" link set virbr0 up;;
   esac
-  [ "${BED_DEFAULT_ROUTE:-1}" = 1 ] && [ "$host" != laptop ] && ip -n "$space" route replace default via 10.77.0.254 dev eth0
+  case ${BED_DEFAULT_ROUTE:-1}$host in 1login|1node*) ip -n "$space" route replace default via 10.77.0.254 dev eth0;; esac
   mkdir -p "$files"
   [ -e /etc/hosts ] || echo '127.0.0.1 localhost' >/etc/hosts # what is not there cannot be covered
   hosts_file "$host" >"$files/hosts"
@@ -110,19 +113,19 @@ host_ready() { local pid; pid=$(host_init "$1") && [ "$(nsenter -t "$pid" -u hos
 host_down() { pid_stop "$(host_pid_file "$1")" KILL; } # power off: its whole PID namespace dies; the cables stay
 
 net_up() { # NODES
-  local bridge number
+  local bridge number host
   unshare --net --mount --pid --fork true 2>/dev/null || impossible "no namespaces for separate hosts"
   mkdir -p "$NET"
   if ! ip netns list | grep -qw "$NS-switch"; then
     ip netns add "$NS-switch" || impossible "no network namespaces"
-    for bridge in wan eth ib; do ip -n "$NS-switch" link add $bridge type bridge; ip -n "$NS-switch" link set $bridge up; done
+    for bridge in wan dmz eth ib; do ip -n "$NS-switch" link add $bridge type bridge; ip -n "$NS-switch" link set $bridge up; done
     # Frames that cross a bridge need not pass the firewall of a host.
     ip netns exec "$NS-switch" sh -c 'for file in /proc/sys/net/bridge/bridge-nf-call-*; do echo 0 >$file; done' 2>/dev/null
   fi
   # What the hosts mounted into their /tmp is not seen from here.
   rm -rf --one-file-system "$NET"/tmp.* "$NET"/local.*
-  hide_commands
-  host_up laptop; host_up login
+  [ "${BED_NODE_COMMANDS:-0}" = 1 ] || hide_commands
+  for host in laptop desk jump login; do host_up $host; done
   for number in $(seq 1 "$1"); do host_up "node$number"; done
 }
 net_down() {

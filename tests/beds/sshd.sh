@@ -9,6 +9,10 @@
 #   10.79.0.2:22  inner      listens in a network namespace that only gate reaches; its shell is on this machine again
 #   port 2204     netlogin   while `slurm.sh start --net` is up: a shell on its host login; its nodes run sshd too
 #
+# Users at its hosts laptop and desk get there as from home, with config.laptop:
+#   jump          a jump host, as gate
+#   cluster       behind it: a key, password and one-time code, then a shell on login; cluster-key, a key alone
+#
 # Ports move up together where they are taken. For clients, in $DASK_HPC_BEDS/sshd/client: config, id_ed25519 and
 # known_hosts; a user needs a key of its own, hence config.USER:
 #   ssh -F $DASK_HPC_BEDS/sshd/client/config inner hostname
@@ -26,7 +30,7 @@ OFFSET=0
 
 install() {
   make_state
-  apt_install openssh-server openssh-client libpam-google-authenticator iproute2 util-linux python3 tcsh fish zsh ksh busybox
+  apt_install openssh-server openssh-client libpam-google-authenticator iproute2 util-linux nftables python3 tcsh fish zsh ksh busybox
   ensure_user "$BED_USER"
 }
 
@@ -66,8 +70,11 @@ KbdInteractiveAuthentication no"
   { server slurm-net; echo "$plain"; } >"$ETC/net"
   { server slurm; echo "$plain"; printf '%s\n' 'PermitTTY no' 'X11Forwarding no' 'AllowAgentForwarding no' \
       'ForceCommand echo "jump host: no shell here"; exit 1'; } >"$ETC/gate"
-  { server slurm; printf '%s\n' 'UsePAM yes' 'KbdInteractiveAuthentication yes' \
-      'AuthenticationMethods publickey,keyboard-interactive' "ListenAddress 127.0.0.1:$((2202 + OFFSET))"; } >"$ETC/2fa"
+  local two="UsePAM yes
+KbdInteractiveAuthentication yes
+AuthenticationMethods publickey,keyboard-interactive"
+  { server slurm; echo "$two"; echo "ListenAddress 127.0.0.1:$((2202 + OFFSET))"; } >"$ETC/2fa"
+  { server slurm-net; echo "$two"; echo 'ListenAddress 10.74.0.1:2222'; } >"$ETC/net-2fa"
 }
 second_factor() {
   # The PAM service is named after the program: a link gives this server one of its own.
@@ -82,21 +89,26 @@ session required pam_permit.so
 C
   echo "$BED_USER:$PASSWORD" | chpasswd
 }
-client() {
-  local key number entry
-  key=$(cut -d' ' -f1,2 "$ETC/host_key.pub")
-  for number in 2201 2202 2203 2204; do echo "[127.0.0.1]:$((number + OFFSET)) $key"; done >"$CLIENT/known_hosts"
-  echo "10.79.0.2,login,10.76.0.1,node*,10.77.0.* $key" >>"$CLIENT/known_hosts"
-  {
+options() { # USER
   cat <<C
 Host *
   User $BED_USER
-  IdentityFile $CLIENT/id_ed25519
+  IdentityFile $CLIENT/id_ed25519${1:+.$1}
   IdentitiesOnly yes
   UserKnownHostsFile $CLIENT/known_hosts
   StrictHostKeyChecking yes
   LogLevel ERROR
   SendEnv DASK_HPC_TEST_* PYTEST_CURRENT_TEST
+C
+}
+client() {
+  local key number entry
+  key=$(cut -d' ' -f1,2 "$ETC/host_key.pub")
+  for number in 2201 2202 2203 2204; do echo "[127.0.0.1]:$((number + OFFSET)) $key"; done >"$CLIENT/known_hosts"
+  echo "10.79.0.2,login,10.76.0.*,10.74.0.1,[10.74.0.1]:2222,node*,10.77.0.* $key" >>"$CLIENT/known_hosts"
+  {
+  options ""
+  cat <<C
 Host inner
   HostName 10.79.0.2
   ProxyJump gate
@@ -108,6 +120,12 @@ C
   done
   } >"$CLIENT/config"
   sed "s|IdentityFile .*|IdentityFile $CLIENT/id_ed25519.$BED_USER|" "$CLIENT/config" >"$CLIENT/config.$BED_USER"
+  { printf 'Host %s\n' "jump
+  HostName 10.76.0.2" "cluster*
+  HostName 10.74.0.1
+  ProxyJump jump" "cluster
+  Port 2222"
+  options "$BED_USER"; } >"$CLIENT/config.laptop"
   chmod 644 "$CLIENT"/config* "$CLIENT/known_hosts"
 }
 configure() {
@@ -134,15 +152,20 @@ start_gate() {
   inetd gate - 127.0.0.1 $((2203 + OFFSET)) ip netns exec "$GATE" /usr/sbin/sshd -i -f "$ETC/gate"
   inetd inner "/run/netns/$GATE" 10.79.0.2 22 /usr/sbin/sshd -i -f "$ETC/inner"
 }
+start_on() { # HOST NAME ADDRESS/PORT SSHD... : unless the host is down
+  local host=$1 name=$2 address=$3; shift 3
+  pid_alive "$RUN/$name.pid" && return 0
+  host_enter "$host" 2>/dev/null || return 0
+  spawn "$RUN/$name.pid" "$LOG/$name.log" "${ENTER[@]}" "$@" -D -e
+  wait_for 5 "${ENTER[@]}" bash -c "exec 3<>/dev/tcp/$address" || die "$name does not listen, see $LOG"
+}
 start_separate_hosts() { # sshd on the hosts of slurm.sh --net, as many as are up
-  local name
+  local name rules
   for name in $(host_names); do
-    case $name in laptop) continue;; esac
-    pid_alive "$RUN/net-$name.pid" && continue
-    host_enter "$name" 2>/dev/null || continue
-    spawn "$RUN/net-$name.pid" "$LOG/net-$name.log" "${ENTER[@]}" /usr/sbin/sshd -D -e -f "$ETC/net" -p 22
-    wait_for 5 "${ENTER[@]}" bash -c 'exec 3<>/dev/tcp/127.0.0.1/22' || die "sshd of $name does not listen, see $LOG"
+    case $name in laptop|desk) continue;; jump) rules=gate;; *) rules=net;; esac
+    start_on "$name" "net-$name" 127.0.0.1/22 /usr/sbin/sshd -f "$ETC/$rules" -p 22
   done
+  start_on login net-2fa 10.74.0.1/2222 "$ETC/$PAM" -f "$ETC/net-2fa"
   host_enter login 2>/dev/null || return 0
   pid_stop "$RUN/netlogin.pid" # it may lead to a host that was switched off since
   inetd netlogin - 127.0.0.1 $((2204 + OFFSET)) "${ENTER[@]}" /usr/sbin/sshd -i -f "$ETC/net"

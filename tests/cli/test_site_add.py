@@ -33,6 +33,7 @@ def test_a_site_behind_two_factors_is_looked_at_with_one_login(laptop: Laptop) -
     assert (settings.system, settings.host, settings.command) == ("slurm", "login-2fa", PROGRAM)
     assert settings.queues
     assert "slurm" in done.stdout
+    assert "ssh, srun, TLS: the first session finds out which works" in done.stdout
     assert add("second", "--host", "login-2fa", "--command", PROGRAM).exit_code == 0
     assert laptop.prompts == 2
 
@@ -44,6 +45,7 @@ def test_where_dask_hpc_is_not_there_the_profile_comes_with_a_word() -> None:
     found = json.loads(done.stdout)
     assert found["system"] == "slurm"
     assert found["command"] is None
+    assert found["ways"] == ["ssh", "srun", "TLS"]
     assert "dask-hpc was not found there" in done.stderr
     assert profile.find("bare").settings.command is None
 

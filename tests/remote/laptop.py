@@ -44,9 +44,9 @@ class Laptop:
 def make_laptop(place: Path, bed: SshBed) -> Laptop:
     """Return a laptop in a directory with a short path: ssh listens at a socket there."""
     ssh = shutil.which("ssh")
-    _write(place / "bin" / "ssh", f'exec {ssh} -F "{bed.config()}" "$@"')
+    write_program(place / "bin" / "ssh", f'exec {ssh} -F "{bed.config()}" "$@"')
     answer = bed.answers["SSH_ASKPASS"]
-    _write(place / "askpass", f'echo "$1" >>"{place}/asked"; exec "{answer}" "$@"')
+    write_program(place / "askpass", f'echo "$1" >>"{place}/asked"; exec "{answer}" "$@"')
     (place / "run").mkdir(mode=0o700)
     environ = {
         "PATH": f"{place / 'bin'}:{os.environ['PATH']}",
@@ -67,7 +67,7 @@ def site_there(host: str, slurm: SlurmBed) -> Iterator[str]:
     there = Path(tempfile.mkdtemp(prefix="dh", dir="/tmp"))
     shutil.chown(there, USER)
     program = CHECKOUT / ".venv" / "bin" / "dask-hpc"
-    _write(
+    write_program(
         there / "dask-hpc",
         f"export DASK_HPC_HOME={there}/state SLURM_CONF={os.environ['SLURM_CONF']}\n"
         f"cd {there}\n"
@@ -88,7 +88,8 @@ def site_there(host: str, slurm: SlurmBed) -> Iterator[str]:
     assert not [line for line in jobs.splitlines() if "COMPLETING" not in line]
 
 
-def _write(path: Path, text: str, *, mode: int = 0o700) -> None:
+def write_program(path: Path, text: str, *, mode: int = 0o700) -> None:
+    """Write a program of the shell."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(mode)

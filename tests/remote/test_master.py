@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import stat
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dask_hpc._clock import until_now
-from dask_hpc.errors import ConfigError, SecurityError, TunnelError
+from dask_hpc.errors import ConfigError, SecurityError
 from dask_hpc.process.runner import Command
 from dask_hpc.process.ssh import SSHOptions, SSHRunner
-from dask_hpc.remote.master import connect, disconnect, socket_of
+from dask_hpc.remote.master import LoginNeeded, connect, disconnect, socket_of
 from tests.beds.beds import USER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.remote.laptop import Laptop
@@ -68,11 +70,54 @@ def test_a_connection_that_the_user_shares_is_taken_and_left(laptop: Laptop) -> 
     theirs.rename(socket_of("login"))
 
 
-def test_without_prompts_a_second_factor_is_refused(laptop: Laptop) -> None:
-    with pytest.raises(TunnelError, match=r"^ssh did not reach login-2fa"):
-        connect("login-2fa", prompts=False)
+@pytest.fixture
+def calls(laptop: Laptop) -> Callable[[], list[str]]:
+    """How ssh was called."""
+    shim, log = laptop.place / "bin" / "ssh", laptop.place / "calls"
+    shim.write_text(shim.read_text().replace("exec", f'echo "$*" >>{log}\nexec', 1))
+    return lambda: log.read_text().splitlines()
+
+
+def test_without_prompts_a_second_factor_is_refused_until_somebody_has_logged_in(
+    laptop: Laptop, calls: Callable[[], list[str]]
+) -> None:
+    for _ in range(3):
+        with pytest.raises(LoginNeeded, match=r"^login-2fa asks for a login$"):
+            connect("login-2fa", prompts=False)
+    # The host itself was asked but once.
+    assert len([each for each in calls() if "ControlMaster=yes" in each]) == 1
     assert laptop.prompts == 0
     assert not socket_of("login-2fa").exists()
+    connect("login-2fa")
+    assert connect("login-2fa", prompts=False).control == socket_of("login-2fa")
+    assert laptop.prompts == 2
+
+
+@pytest.mark.parametrize(("own", "ours"), [("0", 1), ("5", 0), ("300", 1)])
+def test_a_lost_connection_is_found_as_soon_as_the_user_wants_or_sooner(
+    laptop: Laptop, calls: Callable[[], list[str]], own: str, ours: int
+) -> None:
+    shim = laptop.place / "bin" / "ssh"
+    shim.write_text(shim.read_text().replace(' "$@"', f' -o ServerAliveInterval={own} "$@"'))
+    connect("login")
+    assert len([each for each in calls() if "ServerAliveInterval=15" in each]) == ours
+
+
+@pytest.mark.parametrize("prompts", [True, False])
+def test_only_a_try_that_asks_nobody_is_short(
+    calls: Callable[[], list[str]], *, prompts: bool
+) -> None:
+    connect("login", prompts=prompts)
+    assert any("ConnectTimeout=20" in each for each in calls()) is not prompts
+
+
+@pytest.mark.usefixtures("laptop")
+def test_the_socket_of_a_connection_that_was_killed_goes_too() -> None:
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(socket_of("login")))
+    assert socket_of("login").exists()
+    disconnect("login")
+    assert not socket_of("login").exists()
 
 
 @pytest.mark.usefixtures("laptop")

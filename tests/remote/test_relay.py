@@ -85,12 +85,20 @@ async def test_an_end_is_told_to_the_other_side() -> None:
             assert await asyncio.wait_for(channel.read(), 10) == b""
 
 
-async def test_where_nobody_listens_a_connection_ends_at_once() -> None:
+async def test_where_nobody_listens_it_says_so_and_does_not_begin() -> None:
     with scratch() as folder:
-        async with line_to(folder / "nobody.sock") as line:
+        line = RelayLine([*RELAY, str(folder / "nobody.sock")], env=ENV)
+        with pytest.raises(TunnelError, match=r"nobody\.sock: no such file or directory"):
+            await line.start(30)
+
+
+async def test_where_nobody_listens_any_more_a_connection_ends_at_once() -> None:
+    with scratch() as folder:
+        async with echo(folder) as socket, line_to(socket) as line:
+            socket.unlink()
             channel = await line.open()
             await channel.write(b"x")
-            assert await asyncio.wait_for(channel.read(), 10) == b""
+            assert await asyncio.wait_for(channel.read(), 20) == b""
 
 
 async def test_the_process_ends_with_the_line_and_the_other_way_round() -> None:

@@ -196,6 +196,20 @@ def test_a_worker_has_a_gpu_unless_something_else_is_said() -> None:
     assert spec(gpus=4, cores=16, processes=1).processes == 1
 
 
+def test_each_pool_may_have_a_class_of_workers_of_its_own() -> None:
+    found = spec(pools={"gpu": {"worker_class": "dask_cuda.CUDAWorker"}})
+    assert found.worker_class is None
+    assert found.of("gpu").worker_class == "dask_cuda.CUDAWorker"
+
+
+def test_any_way_leads_to_jupyterlab_unless_one_is_set() -> None:
+    assert spec().route is None
+    assert spec(route="job").route == "job"
+    with pytest.raises(ConfigError) as error:
+        spec(route="srun")
+    assert str(error.value) == "route 'srun' is not one of direct, job, ssh, tls"
+
+
 def test_the_launcher_is_the_systems_own_unless_another_one_is_set() -> None:
     assert spec(nodes=2).launcher == "srun"
     assert spec(nodes=2, launcher="mpirun").launcher == "mpirun"

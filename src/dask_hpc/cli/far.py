@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from dask_hpc.cli.lab import detached
-from dask_hpc.errors import ConfigError, TunnelError
+from dask_hpc.errors import ConfigError, HPCError, TunnelError
 from dask_hpc.remote import far
 from dask_hpc.remote.far import FarCluster
 from dask_hpc.remote.master import connect, disconnect
@@ -82,7 +82,7 @@ def start_there(output: Output, site: FarSite, *, name: str | None) -> str:
         detached(output, chosen)
         ctx.exit(0)
     if code or ctx.params["dry_run"]:
-        leave(chosen)
+        leave(FarCluster(name=chosen, site=site.name))
         ctx.exit(code)
     return chosen
 
@@ -122,17 +122,26 @@ def end_there(clusters: Sequence[FarCluster]) -> tuple[list[FarEnding], int]:
         )
         codes.append(done.returncode)
         found = [FarEnding(**each) for each in json.loads(done.stdout or "[]")]
-        for ending in found:
-            leave(ending.name)
+        gone = {ending.name for ending in found}
+        if done.returncode:  # somebody else may have ended them
+            gone |= set(own) - _names_there(name)
+        for one in gone:
+            leave(FarCluster(name=one, site=name))
         endings += found
     return endings, max(codes)
 
 
-def leave(name: str) -> None:
+def _names_there(site: str) -> set[str]:
+    try:
+        return {each["name"] for each in list_there(site, asks=False)}
+    except HPCError:  # then nobody knows, and all stay
+        return {cluster.name for cluster in far.far_clusters()}
+
+
+def leave(cluster: FarCluster) -> None:
     """Forget a cluster elsewhere that was ended; end the connection with the last one."""
-    cluster = far.far_cluster(name)
-    far.forget(name)
-    site = far.far_site(cluster.site) if cluster else None
+    far.forget(cluster.name)
+    site = far.far_site(cluster.site)
     if site and all(other.site != site.name for other in far.far_clusters()):
         disconnect(site.host)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dask_hpc.cli.progress import follow_scheduler
+from dask_hpc.cluster.record import read_cluster, read_spec
 from dask_hpc.errors import SessionError
-from dask_hpc.jupyter.session import until_over, wait_for_lab
+from dask_hpc.jupyter.session import is_followed, until_over, wait_for_lab
 
 if TYPE_CHECKING:
     from dask_hpc.cli.output import Output
@@ -35,12 +37,20 @@ async def follow_lab(output: Output, gate: SessionGate, *, directory: ClusterDir
     output.note(f"JupyterLab runs on {session.node}")
 
 
-async def stay(output: Output, directory: ClusterDirectory) -> None:
-    """Keep the way to JupyterLab open until that is over, or Ctrl-C."""
+async def stay(output: Output, gate: SessionGate, *, directory: ClusterDirectory) -> None:
+    """Keep the way to JupyterLab open until that is over, also in jobs that follow, or Ctrl-C."""
     name = directory.path.name
     output.note(f"Ctrl-C detaches, {name} goes on; dask-hpc down {name} ends it")
-    reason = await until_over(directory)
-    output.note(f"JupyterLab of {name} is over: {reason}")
+    while True:
+        reason = await until_over(directory)
+        output.note(f"JupyterLab of {name} is over: {reason}")
+        if not is_followed(directory):
+            return
+        record, spec = read_cluster(directory), read_spec(directory)
+        output.note(f"it begins again in job {record.job}")
+        gate.tell(f"{reason}; it begins again in job {record.job}")
+        await follow_scheduler(output, spec, submitted=record, tell=gate.tell)
+        await follow_lab(output, gate, directory=directory)
 
 
 def detached(output: Output, name: str) -> None:

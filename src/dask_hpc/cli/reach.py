@@ -17,6 +17,7 @@ from dask_hpc.deploy.reaching import settled
 from dask_hpc.engine.client import ControllerClient, check_running, connected
 from dask_hpc.errors import ClusterElsewhere, ClusterNotFound, ControllerUnreachable, HPCError
 from dask_hpc.remote.far import far_cluster
+from dask_hpc.remote.verdicts import recall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -69,7 +70,10 @@ async def view_of(name: str) -> ClusterView:
     directory = existing(name)
     agent = await tend_agent(directory)
     record = await settled(directory)
-    view = ClusterView(record=record, agent=agent, session=find_session(directory))
+    session = find_session(directory)
+    known = recall(record.site) if session else None
+    ways = known.found if known else ()
+    view = ClusterView(record=record, agent=agent, session=session, ways=ways)
     try:
         check_running(record)
         async with connected(directory) as controller:

@@ -17,6 +17,7 @@ from dask_hpc.errors import ConfigError, HPCError
 from dask_hpc.process.local import LocalRunner
 from dask_hpc.process.ssh import SSHRunner
 from dask_hpc.remote.master import connect
+from dask_hpc.remote.shells import LOGIN, PROGRAMS
 from dask_hpc.sites import profile
 from dask_hpc.sites.detect import LOCAL, Detection, detect
 from dask_hpc.sites.listing import Entry, entries
@@ -107,7 +108,9 @@ def detect_site(output: Output, *, write: bool, name: str | None) -> None:
 def add_site(output: Output, name: str, *, host: str, path: str | None) -> None:
     """Look at a site over ssh, and write a profile of what is there."""
     check_new(name)
-    found = asyncio.run(survey(SSHRunner(host=host, options=connect(host)), command=path))
+    runner = SSHRunner(host=host, options=connect(host))
+    programs = (LOGIN, *PROGRAMS.values())
+    found = asyncio.run(survey(runner, command=path, programs=programs))
     written = write_profile(
         name,
         profile_text(
@@ -127,6 +130,7 @@ def add_site(output: Output, name: str, *, host: str, path: str | None) -> None:
                 "version": found.system.version,
                 "queues": [queue.name for queue in found.queues],
                 "command": found.command or None,
+                "ways": _ways(found),
                 "written": written,
             }
         )
@@ -148,8 +152,15 @@ def _say(output: Output, found: Survey) -> None:
         ("batch system", system),
         ("queues", ", ".join(queue.name for queue in found.queues)),
         ("dask-hpc", theirs),
+        ("to its nodes", f"{', '.join(_ways(found))}: the first session finds out which works"),
     ]
     output.table(("what", "found"), rows)
+
+
+def _ways(found: Survey) -> list[str]:
+    """Return by what a session on a node may be reached from there, in the order of the trials."""
+    programs = (LOGIN, PROGRAMS.get(found.system.system))
+    return [*(each for each in found.programs if each in programs), "TLS"]
 
 
 async def _write(found: Detection, name: str | None) -> Path:

@@ -15,6 +15,7 @@ from dask_hpc._files import read_tail
 from dask_hpc.cli.output import reports
 from dask_hpc.cli.reach import existing, view_of
 from dask_hpc.cli.view import JOBS, changes, job_rows, summary
+from dask_hpc.cluster.followon import find_follow_on
 from dask_hpc.cluster.slot import Slot
 from dask_hpc.cluster.spec import Home
 from dask_hpc.engine.dashboard.gate import gate_of
@@ -103,6 +104,10 @@ def _show(output: Output, view: ClusterView, *, link: str = "") -> None:
     if session := view.session:
         where = f" on {session.node}" if session.node else ""
         output.write(f"JupyterLab {view.lab}{where}; open it with dask-hpc attach {record.name}")
+        for way in view.ways:
+            output.write(f"way to it by {way}")
+    if follow_on := find_follow_on(existing(record.name), after=record.tag):
+        output.write(f"job {follow_on.job} follows when the scheduler's has ended")
     now = SystemClock().time()
     for words in (view.agent, view.farewell(now), view.outage(now)):
         if words:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dask_hpc.cluster.record import ClusterRecord
     from dask_hpc.cluster.session import Session
     from dask_hpc.controller.report import JobReport, PoolReport
+    from dask_hpc.remote.verdicts import Verdict
 
 CLUSTERS = ("name", "site", "state", "workers", "jobs", "pending", "time left", "lab", "address")
 JOBS = ("job", "state", "for", "workers", "host", "ends in", "reason")
@@ -33,7 +34,8 @@ class ClusterView:
     """A cluster as it is listed: its record, and its controller's report if that answers.
 
     ``agent`` is what there is to say about the agent on a login node, if anything; ``session`` is
-    the JupyterLab in its job, if it was started with one.
+    the JupyterLab in its job, if it was started with one; ``ways`` is what was last found
+    out of the ways to nodes.
     """
 
     record: ClusterRecord
@@ -41,6 +43,7 @@ class ClusterView:
     trouble: str = ""
     agent: str = ""
     session: Session | None = None
+    ways: tuple[Verdict, ...] = ()
 
     @property
     def lab(self) -> str:
@@ -78,6 +81,7 @@ class ClusterView:
             "trouble": self.trouble,
             "agent": self.agent,
             "lab": self.lab,
+            "ways": [asdict(way) for way in self.ways],
         }
 
 

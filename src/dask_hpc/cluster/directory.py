@@ -14,6 +14,7 @@ from dask_hpc import _envvars
 from dask_hpc._files import check_private, make_private_directory, remove_tree
 from dask_hpc.errors import ClusterExists, ClusterNotFound, ConfigError, SecurityError
 
+_COPIED = ("*.py", "*.yaml", "*.json", "*.js")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
 
 
@@ -69,6 +70,11 @@ class ClusterDirectory:
         return self.path / "dashboard.sock"
 
     @property
+    def follow_on(self) -> Path:
+        """The job in which the cluster goes on after its scheduler's, if there is one."""
+        return self.path / "follow-on.json"
+
+    @property
     def requests(self) -> Path:
         """What the controller asks of the agent on the login node, where that alone may submit."""
         return self.path / "requests"
@@ -82,6 +88,11 @@ class ClusterDirectory:
     def session_token(self) -> Path:
         """What opens the Jupyter session to who can reach it."""
         return self.path / "session.token"
+
+    @property
+    def session_port(self) -> Path:
+        """Which port of its node leads to the Jupyter session, for who has the cluster's keys."""
+        return self.path / "session.port"
 
     @property
     def session_use(self) -> Path:
@@ -145,7 +156,7 @@ class ClusterDirectory:
         # All of it: the copy hides a whole installation, whose names the user's modules may import.
         # Not shutil.copytree: it copies modes, too, and those of an installation may be read-only.
         package = Path(dask_hpc.__file__).parent
-        sources = (*package.rglob("*.py"), *package.rglob("*.yaml"))
+        sources = [path for kind in _COPIED for path in package.rglob(kind)]
         copies = [self.code / package.name / source.relative_to(package) for source in sources]
         rooms = {room for copy in copies for room in copy.parents if self.path in room.parents}
         # Python would make its caches with whatever mode the umask gives them.

@@ -46,6 +46,15 @@ class Session:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPort:
+    """A port of a session's node that opens to the cluster's keys; 0 and a reason if none does."""
+
+    node: str
+    port: int = 0
+    reason: str = ""
+
+
 def want_session(directory: ClusterDirectory, *, root: Path) -> Session:
     """Write down that a cluster is to have a session, before its job is submitted."""
     session = Session(

@@ -151,9 +151,9 @@ class Agent:
         if self._absences >= _ABSENCES:
             return "the scheduler's job is not in the queue any more"
         reason = ending(status) if status else ""
-        if reason:
-            bury(self._directory, record, reason=reason)
-        return f"the cluster has ended: {reason}" if reason else ""
+        if reason and bury(self._directory, record, reason=reason).state is ClusterState.ENDED:
+            return f"the cluster has ended: {reason}"
+        return ""
 
     @property
     def _record(self) -> Path:

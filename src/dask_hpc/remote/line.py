@@ -7,6 +7,7 @@ import itertools
 from asyncio.subprocess import PIPE
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dask_hpc.errors import TunnelError
@@ -49,6 +50,8 @@ class RelayChannel:
 class RelayLine:
     """A process that runs a relay elsewhere, and the connections over it.
 
+    It runs in the one directory that every host has.
+
     Parameters
     ----------
     argv
@@ -75,7 +78,7 @@ class RelayLine:
         """
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *self._argv, env=self._env, stdin=PIPE, stdout=PIPE, stderr=PIPE
+                *self._argv, env=self._env, cwd="/", stdin=PIPE, stdout=PIPE, stderr=PIPE
             )
         except OSError as error:
             words = (error.strerror or str(error)).lower()
@@ -84,7 +87,8 @@ class RelayLine:
             await asyncio.wait_for(self._output.readuntil(HELLO), seconds)
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
             await self.close()
-            raise TunnelError(await self._last_words()) from None
+            words, _, hint = (await self._last_words()).partition("\nhint: ")
+            raise TunnelError(words, hint=hint) from None
         self._listening = asyncio.ensure_future(self._listen())
 
     async def open(self) -> RelayChannel:
@@ -148,4 +152,4 @@ class RelayLine:
         if self._process and self._process.stderr:
             said = await self._process.stderr.read()
         words = said.decode(errors="replace").strip()[-_TAIL:]
-        return f"{self._argv[0]} gives no answer{': ' + words if words else ''}"
+        return f"{Path(self._argv[0]).name} gives no answer{': ' + words if words else ''}"

@@ -11,13 +11,21 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 import struct
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
+
+from dask_hpc.errors import HPCError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Connect = Callable[[], Awaitable[Streams]]
 
 HELLO = b"dask-hpc relay 1\n"  # after whatever a site's shell prints first
 CHUNK = 65536  # bytes
@@ -41,7 +49,7 @@ def frame(number: int, data: bytes) -> bytes:
     return _HEAD.pack(number, len(data)) + data
 
 
-async def connect_own(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connect_own(path: str) -> Streams:
     """Connect to a unix socket if it is a process of this user that listens there.
 
     Raises
@@ -54,15 +62,15 @@ async def connect_own(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     user = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
     if user != os.getuid():
         writer.close()
-        raise PermissionError(f"{path} belongs to user id {user}")
+        raise PermissionError(f"it belongs to user id {user}")
     return reader, writer
 
 
 class Relay:
-    """Gives each connection that the other end opens one to the socket."""
+    """Gives each connection that the other end opens one of its own making."""
 
-    def __init__(self, path: str, out: asyncio.StreamWriter) -> None:
-        self._path = path
+    def __init__(self, connect: Connect, out: asyncio.StreamWriter) -> None:
+        self._connect = connect
         self._out = out
         self._open: dict[int, asyncio.StreamWriter] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,8 +89,8 @@ class Relay:
 
     async def _begin(self, number: int) -> None:
         try:
-            reader, writer = await connect_own(self._path)
-        except OSError:
+            reader, writer = await self._connect()
+        except (OSError, HPCError):
             self._out.write(frame(number, b""))
             return
         self._open[number] = writer
@@ -113,21 +121,43 @@ class Relay:
             writer.close()
 
 
-async def _serve(path: str) -> None:
+async def relay(connect: Connect) -> None:
+    """Carry connections over the standard input and output until the input ends.
+
+    Raises
+    ------
+    OSError
+        If there is no connection to be had to begin with.
+    """
+    _, first = await connect()
+    first.close()
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     transport, protocol = await loop.connect_write_pipe(
         asyncio.streams.FlowControlMixin, sys.stdout.buffer
     )
-    await Relay(path, asyncio.StreamWriter(transport, protocol, None, loop)).serve(reader)
+    await Relay(connect, asyncio.StreamWriter(transport, protocol, None, loop)).serve(reader)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Carry connections to one socket until the input ends."""
+def in_words(error: OSError) -> str:
+    """Return what is wrong, as a part of a sentence."""
+    if error.errno and not isinstance(error, ssl.SSLError):  # asyncio says what it tried instead
+        return os.strerror(error.errno).lower()
+    return str(error) or type(error).__name__
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Carry connections to one socket."""
     (path,) = arguments
-    asyncio.run(_serve(path))
+    try:
+        asyncio.run(relay(partial(connect_own, path)))
+    except OSError as error:
+        # Some sites show the directories of a job to its own processes alone.
+        sys.stderr.write(f"{path}: {in_words(error)}\n")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    raise SystemExit(main(sys.argv[1:]))

@@ -117,6 +117,14 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             "without a disk: they then take no new tasks at 80% of their memory"
         ),
     ] = True
+    worker_class: Annotated[
+        Word,
+        Meta(
+            description='dotted path of the class of workers, as "my_package.MyWorker", in the '
+            "environment of jobs; its workers are spawned, which is slower (default: distributed's "
+            "Worker)"
+        ),
+    ] = None
     env: Annotated[
         Word, Meta(description="software environment of jobs (default: the one that runs this)")
     ] = None
@@ -230,6 +238,14 @@ class Settings(WorkerSettings, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(
             description="what starts workers on the nodes of a job of several: srun, pbsdsh, "
             "torque-pbsdsh, blaunch, qrsh, oarsh, ssh or mpirun (default: the system's own)"
+        ),
+    ] = None
+    route: Annotated[
+        Literal["direct", "ssh", "job", "tls"] | None,
+        Meta(
+            description="way from a login node to JupyterLab on its node: ssh, job (the batch "
+            "system's own command, as srun --overlap), tls (a port that opens to the cluster's "
+            "keys), direct (on that node itself) (default: the first of them that works)"
         ),
     ] = None
     local: Annotated[LocalQueue, Meta(description="size of the local queue")] = LocalQueue()

@@ -16,6 +16,8 @@ from dask_hpc.sites.site import find_site
 from dask_hpc.sites.specs import batch_system
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dask_hpc.batch.model import BatchQueue
     from dask_hpc.process.runner import Runner
 
@@ -33,7 +35,10 @@ done
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What was found. ``command`` is dask-hpc there; nothing if it was not found."""
+    """What was found. ``command`` is dask-hpc there; nothing if it was not found.
+
+    ``programs`` are those of the ones that were asked for which are there.
+    """
 
     host: str
     user: str
@@ -41,9 +46,12 @@ class Survey:
     queues: tuple[BatchQueue, ...]
     command: str
     version: str
+    programs: tuple[str, ...] = ()
 
 
-async def survey(runner: Runner, *, command: str | None = None) -> Survey:
+async def survey(
+    runner: Runner, *, command: str | None = None, programs: Sequence[str] = ()
+) -> Survey:
     """Find out what a profile of the site needs.
 
     Parameters
@@ -52,6 +60,8 @@ async def survey(runner: Runner, *, command: str | None = None) -> Survey:
         Runs commands there.
     command
         The path of dask-hpc there, if it is known.
+    programs
+        Names of further programs to look for.
 
     Raises
     ------
@@ -76,8 +86,20 @@ async def survey(runner: Runner, *, command: str | None = None) -> Survey:
             hint=f"try: ssh HOST {shlex.quote(command)} --version",
         )
     return Survey(
-        host=host, user=user, system=found[0], queues=tuple(queues), command=path, version=version
+        host=host,
+        user=user,
+        system=found[0],
+        queues=tuple(queues),
+        command=path,
+        version=version,
+        programs=await _there(runner, programs),
     )
+
+
+async def _there(runner: Runner, programs: Sequence[str]) -> tuple[str, ...]:
+    look = 'for each; do command -v "$each" >/dev/null && echo "$each"; done; true'
+    said = await _said(runner, "sh", "-c", look, "look", *programs)
+    return tuple(each for each in programs if each in said.split())
 
 
 async def _said(runner: Runner, *argv: str) -> str:
