@@ -31,7 +31,7 @@ DRAWN_BY_BOKEH = {
     f"dask_hpc/engine/dashboard/{name}.py": {"bokeh"} for name in ("bokeh_pages", "jobs_page")
 }
 # What is loaded where somebody asked for it.
-ASKED_FOR = {"dask_hpc/jupyter/lab.py": {"jupyterlab"}}
+ASKED_FOR = {"dask_hpc/jupyter/lab.py": {"jupyter_server", "jupyterlab"}}
 FORBIDDEN_IN_JOBS = {"msgspec", "rich", "cryptography", "platformdirs"}
 
 

@@ -10,6 +10,7 @@ import pytest
 from dask_hpc.batch.model import JobId, JobSpec, JobState, JobStatus, Resources, Tag
 from dask_hpc.cluster.directory import ClusterDirectory, directory_of
 from dask_hpc.cluster.fate import bury, ending, scheduler_status
+from dask_hpc.cluster.followon import FollowOn, write_follow_on
 from dask_hpc.cluster.record import ClusterRecord, ClusterState, read_cluster, write_cluster
 from dask_hpc.cluster.spec import Home
 from dask_hpc.errors import BatchUnavailable
@@ -86,6 +87,13 @@ def test_an_end_is_written_down(directory: ClusterDirectory) -> None:
     buried = bury(directory, RECORD, reason="its job 36 ended: cancelled")
     assert (buried.state, buried.reason) == (ClusterState.ENDED, "its job 36 ended: cancelled")
     assert read_cluster(directory) == buried
+
+
+def test_after_the_end_of_a_job_that_another_follows_the_cluster_waits(
+    directory: ClusterDirectory,
+) -> None:
+    write_follow_on(directory, FollowOn(after=RECORD.tag, tag=Tag("climate-efgh6789")))
+    assert bury(directory, RECORD, reason="its job 36 ended").state is ClusterState.STARTING
 
 
 @pytest.mark.parametrize(

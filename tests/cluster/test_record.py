@@ -16,6 +16,7 @@ from dask_hpc._files import write_record
 from dask_hpc._hosts import mark_of, own_mark
 from dask_hpc.batch.model import JobId, Tag
 from dask_hpc.cluster.directory import ClusterDirectory, directory_of
+from dask_hpc.cluster.followon import FollowOn, write_follow_on
 from dask_hpc.cluster.record import (
     ClusterRecord,
     ClusterState,
@@ -82,6 +83,33 @@ def written(name: str = "climate", record: ClusterRecord = RECORD) -> ClusterDir
     directory.path.mkdir(mode=0o700, parents=True)
     write_cluster(directory, replace(record, name=name))
     return directory
+
+
+# a job that follows -------------------------------------------------------------------------------
+
+
+def test_a_cluster_that_ended_waits_if_a_job_follows_it(home: Path) -> None:
+    directory = written()
+    follow_on = FollowOn(after=RECORD.tag, tag=Tag("climate-efgh6789"), job=JobId("37"))
+    write_follow_on(directory, follow_on)
+    assert read_cluster(directory) == RECORD
+    write_cluster(directory, replace(RECORD, state=ClusterState.ENDED, reason="its time is over"))
+    found = read_cluster(directory)
+    assert (found.state, found.tag, found.job) == (ClusterState.STARTING, follow_on.tag, "37")
+    assert (found.address, found.process, found.end_time) == ("", None, None)
+    assert (found.nonce, found.reason) == (RECORD.nonce, "its time is over")
+
+
+def test_a_cluster_has_ended_when_the_job_that_follows_has_too(home: Path) -> None:
+    directory = written()
+    write_follow_on(directory, FollowOn(after=RECORD.tag, tag=Tag("climate-efgh6789")))
+    later = replace(RECORD, tag=Tag("climate-efgh6789"), state=ClusterState.ENDED)
+    write_cluster(directory, later)
+    assert read_cluster(directory) == later
+    # Without a job of its own, none can follow.
+    write_follow_on(directory, FollowOn(after=Tag(""), tag=Tag("climate-efgh6789")))
+    write_cluster(directory, replace(later, tag=Tag("")))
+    assert read_cluster(directory).state is ClusterState.ENDED
 
 
 # reading and writing ------------------------------------------------------------------------------

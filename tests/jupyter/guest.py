@@ -6,9 +6,10 @@ import asyncio
 import json
 import signal
 import subprocess
+import time
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,11 +17,13 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from dask_hpc._clock import SystemClock
+from dask_hpc.cluster.record import read_cluster, write_cluster
 from tests.integration.places import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dask_hpc.cluster.directory import ClusterDirectory
     from tests.integration.places import Place
 
 PATIENCE = 120.0  # seconds
@@ -130,6 +133,15 @@ class Kernel:
             said += "\n".join(content.get("traceback", ()))
             if content.get("execution_state") == "idle":
                 return said
+
+
+@contextmanager
+def ending(directory: ClusterDirectory, *, left: float) -> Iterator[None]:
+    """Let the record of a cluster say that its job ends in so many seconds."""
+    record = read_cluster(directory)
+    write_cluster(directory, replace(record, end_time=time.time() + left))
+    yield
+    write_cluster(directory, record)
 
 
 def own_settings(place: Place) -> dict[str, str]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sys
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,13 @@ import psutil
 import pytest
 
 from dask_hpc._clock import SystemClock, until
+from dask_hpc.cluster.session import last_use
 from tests.integration.places import wait_for
-from tests.jupyter.guest import PATIENCE, Guest, opened
+from tests.jupyter.guest import PATIENCE, Guest, ending, opened, own_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from tests.conftest import OtherUser
     from tests.integration.places import Place
@@ -97,6 +100,42 @@ async def test_terminals_work_through_the_link(lab: Lab) -> None:
         said += str(part)
     socket.close()
     await lab.guest.api(f"terminals/{name}", method="DELETE")
+
+
+async def test_it_says_that_its_job_ends_soon_and_to_ask_is_no_use_of_it(lab: Lab) -> None:
+    await lab.guest.enter()
+    await lab.guest.api("status")  # it may be just starting
+    page = await lab.guest.fetch(f"{lab.guest.room}/lab")
+    assert b'"name": "dask-hpc"' in page.body
+    script = "lab/extensions/dask-hpc/static/remoteEntry.js"
+    assert b"dask-hpc/notice" in (await lab.guest.fetch(f"{lab.guest.room}/{script}")).body
+    before = (await lab.guest.api("status"))["last_activity"]
+    assert await notice(lab) == {}
+    # Due in a second: what was so from the start would not be told.
+    with ending(lab.directory, left=301):
+        while not (said := await notice(lab)):
+            await SystemClock().sleep(0.2)
+    assert said["kind"] == "error"
+    assert said["words"].startswith("Ends in 5m, kernels with it")
+    assert f"dask-hpc extend {lab.name}" in said["words"]
+    assert (await lab.guest.api("status"))["last_activity"] == before
+
+
+async def test_a_kernel_that_computes_is_use_of_it_also_if_nobody_looks(lab: Lab) -> None:
+    await lab.guest.enter()
+    kernel = await lab.guest.kernel()
+    begin = time.time()
+    running = asyncio.ensure_future(kernel.run("import time; time.sleep(1000)"))
+    # That it began is the last thing that is heard of it.
+    is_used = partial(last_use, lab.directory)
+    assert await until(lambda: is_used() > begin + 5, PATIENCE, clock=SystemClock())
+    running.cancel()
+    await lab.guest.api(f"kernels/{kernel.number}", method="DELETE")
+
+
+async def notice(lab: Lab) -> Any:
+    """Return what JupyterLab has to say."""
+    return json.loads((await lab.guest.fetch(f"{lab.guest.room}/dask-hpc/notice")).body)
 
 
 async def test_nothing_of_it_opens_to_another_user(lab: Lab, other_user: OtherUser) -> None:
@@ -193,6 +232,23 @@ async def test_another_link_leads_to_the_same_kernels(lab: Lab) -> None:
         f"come back with dask-hpc attach {lab.name}, end it with dask-hpc down {lab.name}",
     ]
     await lab.guest.api(f"kernels/{number}", method="DELETE")
+
+
+def test_ctrl_c_while_the_job_waits_detaches_and_says_how_to_come_back(local_place: Place) -> None:
+    place, name = local_place, local_place.name()
+    too_large = {**own_settings(place), "DASK_HPC__SCHEDULER_CORES": "64"}
+    words = ("up", *place.small_options, "--name", name, "--jobs", "0", "--lab")
+    with opened(place, *words, env=too_large) as (_, process):
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+    assert said.splitlines()[-2:] == [
+        f"detached: {name} goes on",
+        f"come back with dask-hpc attach {name}, end it with dask-hpc down {name}",
+    ]
+    assert len(place.live_jobs(name)) == 1
+    assert place.dask_hpc("down", name).returncode == 0
+    assert place.left(name) == []
 
 
 def test_an_environment_without_jupyterlab_is_told_before_anything_is_submitted(

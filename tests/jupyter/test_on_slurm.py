@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from dask_hpc._clock import SystemClock
 from dask_hpc.batch.model import JobId
 from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.record import read_cluster, read_spec
@@ -33,6 +35,41 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
 
 
 @pytest.mark.timeout(400)
+async def test_the_page_says_which_queue_would_start_it_and_how_it_gets_there(
+    place: Place,
+) -> None:
+    name = place.name()
+    # More than the queue allows: Slurm takes the job, and lets it wait for ever.
+    words = ("up", *place.small_options, "--queue", "debug", "--name", name, "--jobs", "0")
+    with opened(place, *words, "--lab") as (link, process):
+        guest = Guest(link)
+        page = await told(guest, "partition=batch")
+        assert "asks for more time than the partition allows" in page
+        assert "queue batch would start it now: type <code>scontrol update jobid=" in page
+        typed = page.partition("<code>")[2].partition("</code>")[0]
+        moved = await asyncio.create_subprocess_exec(*typed.split())
+        assert await moved.wait() == 0
+        await guest.api("status")
+        assert place.dask_hpc("down", name).returncode == 0
+        assert process.wait(PATIENCE) == 0
+        assert process.stderr
+        assert f"; queue batch would start it now: type {typed}\n" in process.stderr.read()
+    assert place.left(name) == []
+
+
+async def told(guest: Guest, words: str) -> str:
+    """Return the page that waits, when it says this."""
+    clock = SystemClock()
+    deadline = clock.monotonic() + PATIENCE
+    page = (await guest.enter()).body.decode()
+    while words not in page:
+        assert clock.monotonic() < deadline, page
+        await clock.sleep(0.5)
+        page = (await guest.fetch(f"{guest.room}/lab")).body.decode()
+    return page
+
+
+@pytest.mark.timeout(400)
 async def test_a_cell_computes_by_every_way_to_it(place: Place) -> None:
     name = place.name()
     words = ("up", *place.small_options, "--name", name, "--workers", "2", "--lab")
@@ -52,7 +89,7 @@ async def test_a_cell_computes_by_every_way_to_it(place: Place) -> None:
 
 async def by_relay(directory: ClusterDirectory, number: str) -> None:
     """See the same kernel over a step of its job."""
-    async with SessionGate(directory, routes=("srun",)) as gate:
+    async with SessionGate(directory, routes=("job",)) as gate:
         guest = Guest(gate.link)
         assert (await guest.enter()).code == 200
         page = await guest.fetch(f"{guest.room}/lab")
@@ -72,5 +109,5 @@ async def refused(directory: ClusterDirectory) -> None:
     with pytest.raises(TunnelError, match="direct: it is on elsewhere"):
         await find_way(away, only=("direct",))
     gone = replace(target, record=replace(target.record, job=JobId("999999")))
-    with pytest.raises(TunnelError, match=r"srun: srun gives no answer: .*nvalid job id"):
-        await find_way(gone, only=("srun",))
+    with pytest.raises(TunnelError, match=r"job: srun gives no answer: .*nvalid job id"):
+        await find_way(gone, only=("job",))

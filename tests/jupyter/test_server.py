@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dask_hpc._clock import until_now
 from dask_hpc._files import make_private_directory
 from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.session import (
@@ -20,7 +21,7 @@ from dask_hpc.cluster.session import (
     want_session,
 )
 from dask_hpc.errors import SessionError
-from dask_hpc.jupyter.lab import surroundings, words
+from dask_hpc.jupyter.lab import runs_program, surroundings, words
 from dask_hpc.jupyter.session import wait_for_lab
 from tests.beds.foreign import foreign_environment
 from tests.boot.stage import new_cluster
@@ -88,3 +89,17 @@ def test_kernels_learn_of_their_cluster_and_of_no_secret(
     assert told["DASK_HPC_JUPYTER"] == f"/{session.room}/"
     assert told["JUPYTER_RUNTIME_DIR"] == str(tmp_path)
     assert read_token(session) not in str(told)
+
+
+def test_a_program_in_a_terminal_is_use_of_it_and_a_prompt_is_none() -> None:
+    terminal = pytest.importorskip("ptyprocess").PtyProcess.spawn(["sh", "-i"])
+    try:
+        # A shell is its own group in the foreground, from a moment after its start on.
+        assert until_now(lambda: not runs_program(terminal), 60)
+        terminal.write(b"sleep 1000\n")
+        assert until_now(lambda: runs_program(terminal), 60)
+        terminal.sendintr()
+        assert until_now(lambda: not runs_program(terminal), 60)
+    finally:
+        terminal.close(force=True)
+    assert not runs_program(terminal)

@@ -75,6 +75,20 @@ def test_a_job_larger_than_the_machine_waits_and_holds_up_nobody() -> None:
     ]
 
 
+def test_a_job_that_follows_another_waits_for_its_end_and_holds_up_nobody() -> None:
+    first, last = running(1, cores=2), pending(2, after=1)
+    other = pending(3, cores=2)
+    assert plan([first, last, other], {}, machine=MACHINE, now=11) == [
+        Wait(task=last, reason="waits for the end of job 1"),
+        Start(task=other),
+    ]
+    ends = completing(1, cores=2)
+    assert plan([ends, last], {}, machine=MACHINE, now=11) == [
+        Wait(task=last, reason="waits for the end of job 1")
+    ]
+    assert plan([last], {}, machine=MACHINE, now=11) == [Start(task=last)]
+
+
 def test_jobs_wait_for_memory_too() -> None:
     first, second = pending(1, memory=6 * 2**30), pending(2, memory=4 * 2**30)
     assert plan([first, second], {}, machine=MACHINE, now=0) == [

@@ -40,6 +40,21 @@ def test_tasks_come_back_as_they_were_submitted(store: Store) -> None:
     assert (tasks[1].walltime, tasks[1].submitted) == (60.0, 5)
 
 
+def test_a_task_knows_the_job_that_it_follows_also_in_a_file_of_before(
+    store: Store, tmp_path: Path
+) -> None:
+    connection = sqlite3.connect(tmp_path / "queue.db")
+    connection.execute("DROP TABLE followers")
+    connection.close()
+    with Store(tmp_path / "queue.db") as later:
+        tasks = [later.submit(submission(after=after), Settings(), now=0)[0] for after in (None, 1)]
+        assert [task.after for task in tasks] == [None, 1]
+        assert later.live() == tasks
+        later.record([replace(task, state=State.DONE, ended=1.0) for task in tasks])
+        later.purge(before=2)
+        assert later.submit(submission(), Settings(), now=0)[0].after is None
+
+
 def test_a_single_task_has_the_id_of_its_submission(store: Store) -> None:
     assert store.submit(submission(), Settings(), now=0)[0].id == "1"
 

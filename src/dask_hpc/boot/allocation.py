@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import os
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,11 @@ from dask_hpc._files import read_tail
 from dask_hpc._units import counted
 from dask_hpc.batch.model import JobId
 from dask_hpc.boot.companion import companion
-from dask_hpc.boot.scheduler import bury, listen_for_signals
+from dask_hpc.boot.scheduler import bury, cancel_follow_on, listen_for_signals
 from dask_hpc.cluster.commands import host_argv
 from dask_hpc.cluster.directory import ClusterDirectory
 from dask_hpc.cluster.plan import OUR_FAILURE, Plan, read_plan
+from dask_hpc.cluster.pulse import beating, pulse_of
 from dask_hpc.cluster.record import read_spec
 from dask_hpc.cluster.slot import Slot
 from dask_hpc.cluster.surroundings import ENCRYPTED_ONLY, client_environment
@@ -33,6 +34,7 @@ from dask_hpc.errors import HPCError, LaunchError
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Awaitable, Sequence
+    from contextlib import AbstractContextManager
 
     from dask_hpc.cluster.spec import ClusterSpec
     from dask_hpc.engine.scheduler import HPCScheduler
@@ -53,11 +55,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        with companion(words):
+        with companion(words), _pulse(options):
             return asyncio.run(_run(options))
     except HPCError as error:
         _say(f"error: {error}\nhint: {error.hint}")
         return OUR_FAILURE
+
+
+def _pulse(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """Let whoever follows a run see that its first node lives."""
+    directory = ClusterDirectory(options.directory)
+    if not directory.plan.exists():
+        return nullcontext()
+    return beating(pulse_of(directory.jobs, options.slot))
 
 
 async def _run(options: argparse.Namespace) -> int:
@@ -89,6 +99,8 @@ async def _run(options: argparse.Namespace) -> int:
             _say(f"the end of the log of the cluster:\n{read_tail(log)}")
         raise
     finally:
+        if not told.done():
+            await cancel_follow_on(directory, tag=options.slot.tag)
         bury(directory, scheduler, reason=reason)  # before: workers would wait for another one
         await scheduler.close(reason=reason)
         if hosts is not None:

@@ -8,18 +8,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dask_hpc._files import remove_tree
-from dask_hpc.batch.model import JobId
+from dask_hpc.batch.model import JobId, Tag
 from dask_hpc.boot.trunk import DRAIN_SIGNALS
 from dask_hpc.cluster.directory import ClusterDirectory
+from dask_hpc.cluster.followon import find_follow_on, forget_follow_on
 from dask_hpc.cluster.record import ClusterState, read_cluster, read_spec, write_cluster
 from dask_hpc.cluster.slot import Slot
 from dask_hpc.engine.schedulerfile import remove_scheduler_file
-from dask_hpc.engine.start import start_scheduler
+from dask_hpc.engine.start import controller_queue, start_scheduler
 from dask_hpc.errors import HPCError
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ async def _run(options: argparse.Namespace) -> None:
     )
     reason = told.result() if told.done() else "it was shut down, or idle for too long"
     await scheduler.close(reason=reason)
+    if not told.done():
+        await cancel_follow_on(directory, tag=options.slot.tag)
     bury(directory, scheduler, reason=reason)
 
 
@@ -73,14 +77,30 @@ def _tell(told: asyncio.Future[str], number: signal.Signals) -> None:
         told.set_result(f"its job got signal {number.name}")
 
 
+async def cancel_follow_on(directory: ClusterDirectory, *, tag: Tag) -> None:
+    """Cancel the job that was to follow this one: nobody needs the cluster any more."""
+    with suppress(HPCError, OSError):
+        if follow_on := find_follow_on(directory, after=tag):
+            queue = controller_queue(read_spec(directory))
+            found = await queue.status([follow_on.tag])
+            await queue.cancel(list(found))
+            forget_follow_on(directory)
+
+
 def bury(directory: ClusterDirectory, scheduler: HPCScheduler, *, reason: str) -> None:
-    """Say that the cluster ended, unless somebody removed it meanwhile; keep no secret."""
-    remove_tree(directory.tls)
-    directory.session_token.unlink(missing_ok=True)
+    """Say that the cluster ended, unless somebody removed it meanwhile.
+
+    No secret stays, unless another job follows, which has the same.
+    """
     try:
         record = read_cluster(directory)
     except HPCError:
+        directory.session_token.unlink(missing_ok=True)
+        remove_tree(directory.tls)
         return
+    if not find_follow_on(directory, after=record.tag):
+        remove_tree(directory.tls)
+        directory.session_token.unlink(missing_ok=True)
     remove_scheduler_file(read_spec(directory).scheduler_file, nonce=record.nonce)
     if record.address in (scheduler.address, scheduler.contact_address):
         write_cluster(directory, replace(record, state=ClusterState.ENDED, reason=reason))

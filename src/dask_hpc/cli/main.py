@@ -29,6 +29,7 @@ COMMANDS = {
     "logs": "logs of scheduler, controller and workers",
     "attach": "open JupyterLab of a cluster that was started with --lab",
     "shell": "a shell, or a command, on the node of a cluster's scheduler",
+    "extend": "queue a job in which a cluster goes on when its time is over",
     "down": "end clusters: jobs, processes, secrets",
     "jobqueue": "what was written for dask-jobqueue: what would differ",
     "mpi": "a cluster of the tasks of mpirun or srun, as dask-mpi",

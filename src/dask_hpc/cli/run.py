@@ -99,15 +99,17 @@ async def _submit(output: Output, spec: ClusterSpec, *, plan: Plan, waits: bool)
         )
         return 0
     except LaunchError:  # the queue says that the job is over: nothing of it may stay
-        _tell_logs(output, await _clear(run))
+        _tell_logs(output, await _clear(output, run))
         raise
-    return _tell_end(output, code, logs=await _clear(run))
+    return _tell_end(output, code, logs=await _clear(output, run))
 
 
-async def _clear(run: Run) -> tuple[Path, ...]:
+async def _clear(output: Output, run: Run) -> tuple[Path, ...]:
     """Remove what a run leaves but its logs; return where they are."""
     kept = run.keep_logs()
-    await end_jobs(run.directory)
+    ending = await end_jobs(run.directory)
+    if ending.left:
+        output.note(f"the batch system is still ending job {run.record.job}")
     return kept
 
 

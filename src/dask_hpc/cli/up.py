@@ -210,7 +210,7 @@ async def _up_to_lab(output: Output, spec: ClusterSpec, *, submitted: ClusterRec
         await follow_lab(output, gate, directory=directory)
         workers = asyncio.ensure_future(_tell_of_workers(output, spec))
         try:
-            await stay(output, directory)
+            await stay(output, gate, directory=directory)
         finally:
             workers.cancel()
 

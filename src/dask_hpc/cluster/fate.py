@@ -40,11 +40,14 @@ def ending(status: JobStatus) -> str:
 
 
 def bury(directory: ClusterDirectory, record: ClusterRecord, *, reason: str) -> ClusterRecord:
-    """Write down that a cluster has ended, unless its record says something else by now."""
+    """Write down that a cluster has ended, unless its record says something else by now.
+
+    Return what is there then.
+    """
     with suppress(ClusterNotFound):
         now = read_cluster(directory)
         if (now.state, now.nonce) != (record.state, record.nonce):
             return now
-        record = replace(now, state=ClusterState.ENDED, reason=reason)
-        write_cluster(directory, record)
+        write_cluster(directory, replace(now, state=ClusterState.ENDED, reason=reason))
+        return read_cluster(directory)  # another job may follow
     return record

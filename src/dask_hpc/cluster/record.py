@@ -10,6 +10,7 @@ from dask_hpc._files import read_record, write_record
 from dask_hpc._hosts import ProcessMark
 from dask_hpc.batch.model import JobId, Tag
 from dask_hpc.cluster.directory import ClusterDirectory, directories
+from dask_hpc.cluster.followon import FollowOn, find_follow_on
 from dask_hpc.cluster.jobrecords import read_end
 from dask_hpc.cluster.slot import Slot
 from dask_hpc.cluster.spec import ClusterSpec, Home
@@ -69,12 +70,35 @@ def read_cluster(directory: ClusterDirectory) -> ClusterRecord:
     """
     directory.check()
     try:
-        return _with_end(read_record(directory.record, ClusterRecord), directory)
+        return _as_it_is(read_record(directory.record, ClusterRecord), directory)
     except FileNotFoundError:
         raise ClusterNotFound(
             f"{directory.path} holds no record",
             hint=f"its start was cut off: dask-hpc down {directory.path.name} removes it",
         ) from None
+
+
+def _as_it_is(record: ClusterRecord, directory: ClusterDirectory) -> ClusterRecord:
+    record = _with_end(record, directory)
+    if record.state is not ClusterState.ENDED:
+        return record
+    follow_on = find_follow_on(directory, after=record.tag)
+    return _followed(record, follow_on) if follow_on else record
+
+
+def _followed(record: ClusterRecord, follow_on: FollowOn) -> ClusterRecord:
+    """Return the record of a cluster that goes on in another job, which has not begun."""
+    return ClusterRecord(
+        name=record.name,
+        site=record.site,
+        home=record.home,
+        state=ClusterState.STARTING,
+        created=record.created,
+        tag=follow_on.tag,
+        job=follow_on.job,
+        nonce=record.nonce,
+        reason=record.reason,
+    )
 
 
 def _with_end(record: ClusterRecord, directory: ClusterDirectory) -> ClusterRecord:

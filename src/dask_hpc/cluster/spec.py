@@ -33,12 +33,14 @@ class Pool:
 
     ``worker`` are the resources of one worker job, which ``processes`` workers share; ``offers``
     are the Dask resources of each of them; ``max_jobs`` is what the queue allows a user;
-    ``spill`` is whether they put data that does not fit into memory into ``local_directory``.
+    ``spill`` is whether they put data that does not fit into memory into ``local_directory``;
+    ``worker_class`` is the dotted path of their class, if that is not distributed's.
     """
 
     worker: Resources
     processes: int
     python: str
+    worker_class: str | None = None
     wrapper: tuple[str, ...] = ()
     prologue: tuple[str, ...] = ()
     interface: str | None = None
@@ -59,7 +61,8 @@ class ClusterSpec:
     ``first_jobs`` are wanted from the start, and with ``first_maximum`` the cluster adapts;
     ``loopback`` is for jobs on this very machine: nothing listens to the network;
     ``is_one_job`` means that the scheduler's job has a worker host on each of its nodes;
-    ``launcher`` starts programs on the nodes of a job that has several;
+    ``launcher`` starts programs on the nodes of a job that has several; ``route`` is the one way to
+    JupyterLab on its node, if it may be no other;
     ``facts`` are the properties of the batch system that its dialect needs; ``idle_timeout``
     of ``None`` means for ever; ``client_lease`` of 0 means that what a dropped client wanted is
     forgotten at once.
@@ -77,6 +80,7 @@ class ClusterSpec:
     python: str
     first_jobs: int = 0
     first_maximum: int | None = None
+    worker_class: str | None = None
     wrapper: tuple[str, ...] = ()
     prologue: tuple[str, ...] = ()
     facts: dict[str, str] = field(default_factory=dict)
@@ -87,6 +91,7 @@ class ClusterSpec:
     scheduler_interface: str | None = None
     contact_address: str | None = None
     launcher: str = "ssh"
+    route: str | None = None
     is_one_job: bool = False
     ports: str | None = None
     local_directory: str | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dask_hpc._clock import SystemClock
+from dask_hpc.cluster.followon import find_follow_on
 from dask_hpc.cluster.jobrecords import JobRecords
 from dask_hpc.cluster.record import read_cluster, read_spec
 from dask_hpc.controller.journal import read_journal
@@ -125,5 +126,7 @@ def _tags(directory: ClusterDirectory) -> tuple[Tag, ...]:
     tags = [slot.tag for slot in records.starts if slot not in records.ends]
     tags += open_tags(read_journal(directory.journal))
     with suppress(ClusterNotFound, ConfigError):
-        tags += [tag for tag in (read_cluster(directory).tag,) if tag]
+        if tag := read_cluster(directory).tag:
+            follow_on = find_follow_on(directory, after=tag)
+            tags += [tag, follow_on.tag] if follow_on else [tag]
     return tuple(dict.fromkeys(tags))

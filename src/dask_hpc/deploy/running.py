@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dask_hpc._clock import SystemClock
-from dask_hpc.batch.model import Tag
+from dask_hpc.batch.model import JobState, Tag
 from dask_hpc.batch.programs import is_in_job
 from dask_hpc.cluster.jobrecords import JobRecords, read_end
 from dask_hpc.cluster.plan import OUR_FAILURE, Plan, write_plan
+from dask_hpc.cluster.pulse import Pulse, pulse_of
 from dask_hpc.cluster.record import read_cluster
 from dask_hpc.cluster.slot import Slot
 from dask_hpc.deploy.starting import StartProgress, prepare, submit_prepared
+from dask_hpc.engine.reach import listens
 from dask_hpc.engine.start import queue_of
 from dask_hpc.errors import BatchError, ConfigError, LaunchError
 from dask_hpc.launch.allocation import find_allocation
@@ -39,6 +41,13 @@ _LOOK = 0.2  # seconds between two looks at the files of a run
 _ASK = 5.0  # seconds between two questions to the queue, growing
 _ASK_MOST = 60.0
 _HERE = Slot(Tag("here"), 0)  # the place of a run in a job that somebody else began
+_SILENCE = 15.0  # seconds without a pulse after which the first node is looked at
+_SILENCE_OF_FAR = 120.0  # the same where its scheduler could never be reached from here
+_KNOCK = 3.0  # seconds
+_BEATING = (
+    JobState.RUNNING,
+    JobState.COMPLETING,
+)  # Grid Engine ends a job that loses its first node
 _LATE = 2.0  # seconds: a shared file system shows later what a job wrote last
 
 
@@ -185,10 +194,13 @@ class Run:
     _queue: Queue = field(init=False)
     _status: JobStatus | None = None
     _log: _Log = field(init=False)
+    _pulse: Pulse = field(init=False)
+    _was_reached: bool | None = None
 
     def __post_init__(self) -> None:
         self._queue = queue_of(self.spec)
         self._log = _Log(self.log)
+        self._pulse = Pulse(pulse_of(self.directory.jobs, self._slot), SystemClock())
 
     @property
     def log(self) -> Path:
@@ -227,6 +239,7 @@ class Run:
                 await self._ask()
                 pause = min(pause * 1.5, _ASK_MOST)
                 ask_at = clock.monotonic() + pause
+            await self._check_life()
             if not has_begun or self._status is None:
                 tell(StartProgress(job=self.record.job, status=self._status, has_begun=has_begun))
             await clock.sleep(_LOOK)
@@ -250,6 +263,31 @@ class Run:
         self._status = status or self._status
         if status is not None and status.state.is_final:
             await self._check_end(status)
+
+    async def _check_life(self) -> None:
+        """Raise `LaunchError` if the first node is lost and the batch system does not say so."""
+        silence = self._pulse.silence()
+        if self._was_reached is None:
+            self._was_reached = await self._reaches()
+        if silence < (_SILENCE if self._was_reached else _SILENCE_OF_FAR):
+            return
+        # A file system that is slow, or a job that is suspended, is no node that is lost.
+        is_there = await self._reaches()
+        if not is_there:
+            await self._ask()
+        if is_there or self._status is None or self._status.state not in _BEATING:
+            self._pulse.forgive()
+            return
+        raise LaunchError(
+            f"the first node of job {self.record.job} is lost: scheduler and script were there, "
+            f"and nothing was heard of it for {silence:.0f} s",
+            hint="its nodes are given back; run it again",
+        )
+
+    async def _reaches(self) -> bool | None:
+        """Return whether the scheduler can be reached from here, or nothing while there is none."""
+        record = read_cluster(self.directory)
+        return await listens(record, seconds=_KNOCK) if record.address else None
 
     async def _check_end(self, status: JobStatus) -> None:
         if read_end(self.directory.jobs, self._slot) is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dask_hpc._clock import SystemClock
@@ -14,6 +15,7 @@ from dask_hpc.cluster.jobrecords import JobRecords
 from dask_hpc.cluster.record import ClusterRecord, ClusterState, read_cluster, write_cluster
 from dask_hpc.cluster.slot import Slot, new_tag
 from dask_hpc.deploy.agent import start_agent
+from dask_hpc.deploy.prospects import Prospector, Prospects
 from dask_hpc.engine.start import queue_of
 from dask_hpc.errors import BatchError, JobFailed, StartTimeout
 from dask_hpc.security.certificates import create_certificates
@@ -26,8 +28,12 @@ if TYPE_CHECKING:
     from dask_hpc.cluster.spec import ClusterSpec
 
 _LOOK = 0.2  # seconds between looks at the files
-_ASK = 2.0  # seconds between questions to the queue, growing
+_ASK = 1.5  # seconds between questions to the queue, growing
 _ASK_MOST = 30.0
+_SLOWER = 1.5
+# Whether a question is for something else than the state: whoever sits there wants it all soon.
+_FIRST = (False, True, True, True, False, True)
+_LATER = (False, True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,7 @@ class StartProgress:
     job: JobId
     status: JobStatus | None = None
     has_begun: bool = False
+    prospects: Prospects = field(default_factory=Prospects)
 
 
 def prepare(spec: ClusterSpec) -> ClusterDirectory:
@@ -102,9 +109,11 @@ async def wait_for_scheduler(
     submitted: ClusterRecord,
     *,
     seconds: float | None = None,
-    progress: Callable[[StartProgress], None] = lambda _: None,
+    progress: Callable[[StartProgress], None] | None = None,
 ) -> ClusterRecord:
     """Wait until a scheduler's job has written its address; return the record with it.
+
+    Where there is somebody to tell, the batch system is also asked how the job is placed.
 
     Raises
     ------
@@ -115,13 +124,15 @@ async def wait_for_scheduler(
     """
     clock: Clock = SystemClock()
     directory = ClusterDirectory(spec.directory)
-    start = _Start(spec, submitted, clock=clock)
+    start = _Start(spec, submitted, clock=clock, is_curious=progress is not None)
     deadline = None if seconds is None else clock.monotonic() + seconds
     while True:
         record = read_cluster(directory)
         if record.address:
             return record
-        progress(await start.look())
+        found = await start.look()
+        if progress:
+            progress(found)
         if deadline is not None and clock.monotonic() >= deadline:
             raise StartTimeout(
                 f"the scheduler of {spec.name!r} did not start in {seconds:.0f} s",
@@ -133,7 +144,9 @@ async def wait_for_scheduler(
 class _Start:
     """The job of a scheduler, while it has no address: files often, the queue now and then."""
 
-    def __init__(self, spec: ClusterSpec, submitted: ClusterRecord, *, clock: Clock) -> None:
+    def __init__(
+        self, spec: ClusterSpec, submitted: ClusterRecord, *, clock: Clock, is_curious: bool
+    ) -> None:
         directory = ClusterDirectory(spec.directory)
         self._slot = Slot(submitted.tag, 0)
         self._job = submitted.job
@@ -142,6 +155,9 @@ class _Start:
         self._queue = queue_of(spec)
         self._clock = clock
         self._status: JobStatus | None = None
+        self._prospector = Prospector(spec, self._queue, clock=clock)
+        self._is_curious = is_curious
+        self._turns = deque(_FIRST)
         self._pause, self._next = _ASK, clock.monotonic() + 1.0
 
     async def look(self) -> StartProgress:
@@ -152,11 +168,23 @@ class _Start:
         begun = self._slot in self._records.starts
         if not begun and self._clock.monotonic() >= self._next:
             await self._ask()
-        return StartProgress(job=self._job, status=self._status, has_begun=begun)
+        return StartProgress(
+            job=self._job, status=self._status, has_begun=begun, prospects=self._prospector.found
+        )
 
     async def _ask(self) -> None:
-        self._pause = min(self._pause * 1.5, _ASK_MOST)
+        """Ask the queue one question: how the job is, or how it is placed."""
+        if not self._turns:
+            self._turns.extend(_LATER)
+            self._pause = min(self._pause * _SLOWER, _ASK_MOST)
         self._next = self._clock.monotonic() + self._pause
+        is_aside = self._turns.popleft()
+        if is_aside and self._is_curious and self._status and self._status.state.is_waiting:
+            await self._prospector.ask(self._status)
+            return
+        await self._ask_state()
+
+    async def _ask_state(self) -> None:
         try:
             found = await self._queue.status([self._slot.tag])
         except BatchError as error:
@@ -165,6 +193,7 @@ class _Start:
             raise
         for status in found.values():
             self._status = status
+            self._job = self._job or status.id  # whoever comes later does not know it
             if status.state.is_final and status.state is not JobState.LOST:
                 raise self._failed(status.plain_reason or status.reason or status.state)
 

@@ -14,12 +14,13 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dask_hpc import _envvars
 from dask_hpc.cluster.directory import ClusterDirectory
+from dask_hpc.cluster.followon import find_follow_on
 from dask_hpc.cluster.record import read_cluster, read_spec
 from dask_hpc.cluster.session import (
     Session,
@@ -31,12 +32,16 @@ from dask_hpc.cluster.session import (
 )
 from dask_hpc.cluster.surroundings import client_environment
 from dask_hpc.errors import HPCError, SessionError
+from dask_hpc.jupyter.notice import notice_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dask_hpc.jupyter.notice import Notice
+
 _LOOK = 0.5  # seconds, until the scheduler has an address
 _USE = 20.0  # seconds between two looks at what somebody does
+_FRONTEND = str(Path(__file__).parent / "frontend")
 _DEAF = (signal.SIGUSR1, signal.SIGUSR2)  # warnings of batch systems
 
 
@@ -54,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from jupyterlab.labapp import LabApp
 
     server = LabApp.initialize_server(words(session, read_token(session)))
+    _serve_notices(server, directory)
     server.io_loop.add_callback(_announce, directory)
     server.io_loop.add_callback(_watch_use, server, directory)
     server.io_loop.add_callback(_find_scheduler, server, directory)
@@ -91,6 +97,8 @@ def surroundings(directory: ClusterDirectory, session: Session) -> dict[str, str
         _envvars.HOME.name: str(directory.path.parent.parent),
         _envvars.CLUSTER.name: name,
         "JUPYTER_RUNTIME_DIR": str(_room(session)),
+        # Before what the user has: what JupyterLab says is in an extension of ours.
+        "JUPYTER_PATH": os.pathsep.join(filter(None, (_FRONTEND, os.environ.get("JUPYTER_PATH")))),
     }
     if _has("jupyter_server_proxy"):
         found[_envvars.JUPYTER.name] = f"/{session.room}/"
@@ -126,10 +134,54 @@ def _announce(directory: ClusterDirectory) -> None:
 def _watch_use(server: Any, directory: ClusterDirectory) -> None:
     """Write down again and again when somebody last did something, for who ends idle clusters."""
     states = [kernel["execution_state"] for kernel in server.kernel_manager.list_kernels()]
+    is_busy = "busy" in states or any(map(runs_program, _terminals(server)))
     last = server.web_app.last_activity().timestamp()
     with suppress(OSError):
-        note_use(directory, time.time() if "busy" in states else last)
+        note_use(directory, time.time() if is_busy else last)
     server.io_loop.call_later(_USE, _watch_use, server, directory)
+
+
+def _terminals(server: Any) -> list[Any]:
+    manager = server.web_app.settings.get("terminal_manager")
+    return [each.ptyproc for each in manager.terminals.values()] if manager else []
+
+
+def runs_program(terminal: Any) -> bool:
+    """Whether the shell of a terminal has something in the foreground, watched or not."""
+    with suppress(OSError, ValueError):
+        return os.tcgetpgrp(terminal.fd) != terminal.pid
+    return False
+
+
+def _serve_notices(server: Any, directory: ClusterDirectory) -> None:
+    """Answer the extension that asks in the browser whether there is something to say."""
+    from jupyter_server.base.handlers import APIHandler
+    from tornado.web import authenticated
+
+    begun = time.time()
+
+    class Notices(APIHandler):
+        _track_activity = False  # a tab that is open is no use
+
+        @authenticated
+        def get(self) -> None:
+            self.finish(asdict(notice) if (notice := _notice(directory, begun=begun)) else {})
+
+    server.web_app.add_handlers(".*$", [(f"{server.base_url}dask-hpc/notice", Notices)])
+
+
+def _notice(directory: ClusterDirectory, *, begun: float) -> Notice | None:
+    with suppress(HPCError, OSError):
+        record = read_cluster(directory)
+        follow_on = find_follow_on(directory, after=record.tag)
+        return notice_of(
+            record.name,
+            ends=record.end_time,
+            begun=begun,
+            now=time.time(),
+            next_job=follow_on.job if follow_on else "",
+        )
+    return None
 
 
 def _find_scheduler(server: Any, directory: ClusterDirectory) -> None:

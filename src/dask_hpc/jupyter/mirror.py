@@ -41,7 +41,8 @@ class News:
 
 def files_of(directory: ClusterDirectory) -> dict[str, str]:
     """Return what is to be known elsewhere of a cluster with a session, by the files' names."""
-    paths = (directory.record, directory.spec, directory.session, directory.session_token)
+    kept = (directory.record, directory.spec, directory.follow_on)
+    paths = (*kept, directory.session, directory.session_token)
     found = {}
     for path in paths:
         with suppress(FileNotFoundError):
@@ -50,7 +51,7 @@ def files_of(directory: ClusterDirectory) -> dict[str, str]:
 
 
 class Mirror:
-    """A copy of the records of a session elsewhere.
+    """A copy of the records of a session elsewhere; its ``token`` is on no disk here.
 
     Parameters
     ----------
@@ -63,6 +64,7 @@ class Mirror:
     def __init__(self, directory: ClusterDirectory, argv: Callable[[], tuple[str, ...]]) -> None:
         self.directory = directory
         self.words = ""
+        self.token = ""
         self._argv = argv
         self._arrived = asyncio.Event()
         self._over: SessionError | None = None
@@ -81,7 +83,7 @@ class Mirror:
         try:
             self._lose(f"the connection is lost and is tried again: {await self._listen()}")
         except HPCError as error:
-            self._lose(f"{error}; it is tried again")
+            self._lose(f"the connection is lost: {error}; {error.hint}")
         if not self._arrived.is_set():
             self._over = self._over or SessionError(self.words, hint="see what the site said")
             self._arrived.set()
@@ -147,10 +149,11 @@ class Mirror:
 
     def _keep(self, name: str, text: str) -> None:
         own = self.directory
-        paths = {each.name: each for each in (own.record, own.spec, own.session, own.session_token)}
+        if name == own.session_token.name:
+            self.token = text
+            return
+        paths = {each.name: each for each in (own.record, own.spec, own.follow_on, own.session)}
         if name not in paths:
             return
-        if paths[name] == own.session:
-            text = json.dumps({**json.loads(text), "token_file": str(own.session_token)})
         make_private_directory(own.path)
         write_private(paths[name], text)

@@ -11,6 +11,7 @@ import argparse
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from dask_hpc._files import read_tail, remove_tree
 from dask_hpc._hosts import host_name
 from dask_hpc.boot.keeper import Keeper
 from dask_hpc.cluster.directory import ClusterDirectory
+from dask_hpc.cluster.followon import find_follow_on
 from dask_hpc.cluster.session import Session, SessionState, read_session, write_session
 from dask_hpc.cluster.slot import Slot
 from dask_hpc.cluster.storage import make_scratch
@@ -26,6 +28,8 @@ from dask_hpc.software.contents import check_lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from dask_hpc.cluster.followon import FollowOn
 
 # Of the hundred bytes of a socket's name, those of kernels need the rest.
 _LONGEST = 48
@@ -40,9 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, _ = parser.parse_known_args(arguments)
     directory = ClusterDirectory(options.directory)
     try:
-        session = read_session(directory)
+        session = _begin(directory)
         try:
-            check_lab(sys.executable)
+            if find_spec("jupyterlab") is None:
+                check_lab(sys.executable)  # which says so; to ask it first would take longer
             _keep(directory, session, slot=options.slot)
         except HPCError as error:
             _end(directory, SessionState.FAILED, reason=str(error), hint=error.hint)
@@ -50,7 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HPCError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return 1
-    _end(directory, SessionState.ENDED, reason="it was shut down")
+    if follow_on := find_follow_on(directory, after=options.slot.tag):
+        _pause(directory, follow_on)
+    else:
+        _end(directory, SessionState.ENDED, reason="it was shut down")
     return 0
 
 
@@ -87,12 +95,30 @@ def _room(directory: ClusterDirectory, slot: Slot) -> Iterator[Path]:
         trace.unlink(missing_ok=True)
 
 
+def _begin(directory: ClusterDirectory) -> Session:
+    """Return the session; in a job that follows another one, nothing holds of where it was."""
+    session = replace(read_session(directory), state=SessionState.STARTING, node="", socket=None)
+    write_session(directory, session)
+    return session
+
+
 def _end(directory: ClusterDirectory, state: SessionState, *, reason: str, hint: str = "") -> None:
     """Say that the session is over, unless the whole cluster was removed; keep no secret."""
     directory.session_token.unlink(missing_ok=True)
     with suppress(HPCError, OSError):
         session = read_session(directory)
         write_session(directory, replace(session, state=state, reason=reason, hint=hint))
+
+
+def _pause(directory: ClusterDirectory, follow_on: FollowOn) -> None:
+    """Say that the session goes on in another job."""
+    with suppress(HPCError, OSError):
+        session = read_session(directory)
+        reason = f"its job has ended, and job {follow_on.job} follows"
+        write_session(
+            directory,
+            replace(session, state=SessionState.WANTED, node="", socket=None, reason=reason),
+        )
 
 
 if __name__ == "__main__":

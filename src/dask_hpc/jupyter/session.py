@@ -6,19 +6,20 @@ import asyncio
 import zlib
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from dask_hpc._clock import SystemClock
-from dask_hpc.cluster.record import ClusterState, read_cluster, read_spec
+from dask_hpc.cluster.record import ClusterState, read_cluster
 from dask_hpc.cluster.session import SessionState, read_session, read_token
 from dask_hpc.engine.dashboard.entry import Answer, Door
 from dask_hpc.engine.dashboard.gate import Gate
 from dask_hpc.errors import HPCError, SessionError, TunnelError
 from dask_hpc.jupyter.waiting import Wait, waiting_page
-from dask_hpc.remote.routes import ROUTES, Target, find_way
+from dask_hpc.remote.routes import Target, find_way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from dask_hpc.cluster.directory import ClusterDirectory
     from dask_hpc.cluster.session import Session
@@ -38,8 +39,12 @@ class SessionGate:
     ----------
     directory
         The cluster's.
+    find
+        Finds a way to it. Default: one from a login node; see `dask_hpc.remote.routes`.
     routes
-        The ways to try; see `dask_hpc.remote.routes`.
+        The ways that this one may try. Default: all of them.
+    token
+        What it wants to be told. Default: what is in the cluster's own file.
 
     Raises
     ------
@@ -48,12 +53,18 @@ class SessionGate:
     """
 
     def __init__(
-        self, directory: ClusterDirectory, *, routes: tuple[str, ...] = tuple(ROUTES)
+        self,
+        directory: ClusterDirectory,
+        *,
+        find: Callable[[Target], Awaitable[Way]] | None = None,
+        routes: tuple[str, ...] = (),
+        token: str = "",
     ) -> None:
         self._directory = directory
-        self._routes = routes
+        self._find_way = find or partial(find_way, only=routes)
         self._way: Way | None = None
         self._finding = asyncio.Lock()
+        self.trouble = ""  # why there is no way, the last time that one was looked for
         session, record = read_session(directory), read_cluster(directory)
         self._wait = Wait(
             name=record.name,
@@ -72,7 +83,7 @@ class SessionGate:
         self._gate = Gate(
             door,
             self,
-            headers={"Authorization": f"token {read_token(session)}"},
+            headers={"Authorization": f"token {token or read_token(session)}"},
             absent=self._absent,
             port=_port(session.room),
         )
@@ -115,14 +126,15 @@ class SessionGate:
             session = read_session(self._directory)
             if session.state is not SessionState.RUNNING:
                 raise ConnectionError(session.reason or session.state)
-            record, spec = read_cluster(self._directory), read_spec(self._directory)
-            target = Target(session=session, record=record, spec=spec)
-            return await find_way(target, only=self._routes)
+            way = await self._find_way(Target.of(self._directory))
         except TunnelError as error:
-            self.tell(str(error), hint=error.hint)
+            self.trouble = "; ".join(filter(None, (str(error), error.hint)))
+            self.tell(self.trouble)
             raise ConnectionError(str(error)) from error
         except HPCError as error:
             raise ConnectionError(str(error)) from error
+        self.trouble = ""
+        return way
 
     def _absent(self) -> Answer:
         page = waiting_page(self._wait, now=SystemClock().time())
@@ -167,6 +179,15 @@ def _check_alive(directory: ClusterDirectory) -> None:
         )
 
 
+def is_followed(directory: ClusterDirectory) -> bool:
+    """Whether a session that is over begins again, in a job that waits or starts."""
+    with suppress(HPCError):
+        record, session = read_cluster(directory), read_session(directory)
+        is_coming = session.state in (SessionState.WANTED, SessionState.STARTING)
+        return record.state is ClusterState.STARTING or is_coming
+    return False
+
+
 async def until_over(directory: ClusterDirectory) -> str:
     """Return why a session is over, when it is."""
     clock = SystemClock()
@@ -175,7 +196,7 @@ async def until_over(directory: ClusterDirectory) -> str:
             session, record = read_session(directory), read_cluster(directory)
             if session.state is not SessionState.RUNNING:
                 return session.reason or str(session.state)
-            if record.state is ClusterState.ENDED:
+            if record.state is not ClusterState.RUNNING:
                 return record.reason or "its cluster has ended"
             await clock.sleep(_LOOK * 5)
     return "its cluster was taken down"

@@ -7,6 +7,7 @@ from html import escape
 
 from dask_hpc._units import format_seconds
 
+TO_TYPE = ": type "  # what follows is a command
 _AGAIN = 2  # seconds until a browser looks again
 
 _PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">{refresh}
@@ -16,15 +17,18 @@ _PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">{refresh}
 body {{ font: 16px/1.6 system-ui, sans-serif; margin: 12vh auto; max-width: 40em; padding: 0 1em;
  color: #222; background: #fff }}
 h1 {{ font-size: 1.4em; font-weight: 600 }}
-p.state {{ border-left: 4px solid {colour}; padding: .4em 1em; background: #f6f6f6;
+div.state {{ border-left: 4px solid {colour}; padding: .4em 1em; background: #f6f6f6;
  overflow-wrap: anywhere }}
+div.state p {{ margin: .3em 0 }} div.state p:first-child {{ font-weight: 600 }}
+div.state code {{ background: #e6e6e6; box-decoration-break: clone;
+ -webkit-box-decoration-break: clone }}
 p.more {{ color: #666; font-size: .9em }}
 code {{ background: #f0f0f0; padding: .1em .3em }}
 @media (prefers-color-scheme: dark) {{ body {{ background: #181818; color: #ddd }}
- p.state, code {{ background: #262626 }} p.more {{ color: #999 }} }}
+ div.state, code, div.state code {{ background: #262626 }} p.more {{ color: #999 }} }}
 </style></head><body>
 <h1>JupyterLab of {name}</h1>
-<p class="state" role="status">{words}</p>
+<div class="state" role="status">{words}</div>
 <p class="more">{more}</p>
 </body></html>
 """
@@ -66,6 +70,12 @@ def waiting_page(wait: Wait, *, now: float) -> str:
         title=title,
         refresh=refresh,
         colour=colour,
-        words=escape(wait.words),
+        words="".join(f"<p>{_part(part)}</p>" for part in wait.words.split("; ")),
         more=more,
     )
+
+
+def _part(words: str) -> str:
+    """Return a part of what is said; what is to be typed looks so."""
+    text, by, typed = words.partition(TO_TYPE)
+    return f"{escape(text)}{by}<code>{escape(typed)}</code>" if by else escape(text)

@@ -50,6 +50,7 @@ usage: python -m dask_hpc.localqueue COMMAND …
 
   submit [--KEY=VALUE …] < SCRIPT   queue a script; "#LOCAL --KEY=VALUE" lines in it say the same;
                                     keys: name count cores memory walltime output comment
+                                    after (a job that has to end first)
   status [--tag=NAME …]             jobs that wait, run, or ended in the last five minutes
   history ID …                      jobs of the last day, by their ids
   cancel ID …                       end jobs; 12_3 is an element of the array 12

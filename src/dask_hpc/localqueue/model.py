@@ -55,8 +55,8 @@ class Machine:
 class Submission:
     """What one ``submit`` hands over. Times are in seconds, memory in bytes.
 
-    ``memory`` of 0 is not counted; ``walltime`` of ``None`` has no end. ``environ``,
-    ``directory`` and ``umask`` are the submitter's.
+    ``memory`` of 0 is not counted; ``walltime`` of ``None`` has no end; ``after`` is the submission
+    that has to end first. ``environ``, ``directory`` and ``umask`` are the submitter's.
     """
 
     tag: str
@@ -70,6 +70,7 @@ class Submission:
     environ: Mapping[str, str]
     directory: str
     umask: int
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,8 @@ class Task:
     """One job: a submission's only one, or an element of its array. Times are epoch seconds.
 
     ``leader`` is the process that all others of the job descend from; ``ending`` is the state
-    that the job ends in if it is being ended, and ``kill_at`` when it gets no more time for that.
+    that the job ends in if it is being ended, and ``kill_at`` when it gets no more time for that;
+    ``after`` is the submission that has to end before it begins.
     """
 
     submission: int
@@ -97,6 +99,7 @@ class Task:
     ended: float | None = None
     exit_code: int | None = None
     reason: str = ""
+    after: int | None = None
 
     @property
     def key(self) -> Key:

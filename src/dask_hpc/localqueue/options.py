@@ -36,6 +36,7 @@ class Request:
     walltime: float | None = None
     output: str = "local-%j.out"
     comment: str = ""
+    after: int | None = None
 
 
 def read_words(words: Sequence[str]) -> dict[str, str]:
@@ -177,6 +178,7 @@ _OPTIONS: dict[str, Callable[[str, str], str | float]] = {
     "walltime": parse_duration,
     "output": _output,
     "comment": _text,
+    "after": parse_count,
     "queue": _queue,
     "nodes": _nodes,
     "gpus": _gpus,

@@ -1,7 +1,7 @@
 """What the local queue does next. Pure: no clock, no processes, no store.
 
 Rule 1: jobs start in the order in which they were submitted. One that is larger than the machine
-waits for ever and holds up nobody.
+waits for ever and holds up nobody, and so does one that follows another, until that has ended.
 Rule 2: a job is over when none of its processes lives, and not before.
 """
 
@@ -15,7 +15,7 @@ from dask_hpc._units import format_bytes, format_seconds
 from dask_hpc.localqueue.model import Machine, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from dask_hpc.localqueue.model import Key, Task
 
@@ -95,14 +95,15 @@ def plan(
 def queue(tasks: Iterable[Task], machine: Machine) -> list[Start | Wait]:
     """Return which pending jobs start now, and what the others wait for."""
     tasks = sorted(tasks, key=lambda task: task.key)
+    live = {task.submission for task in tasks}
     free = free_part(tasks, machine)
     first: Task | None = None
     decisions: list[Start | Wait] = []
     for task in (task for task in tasks if task.state is State.PENDING):
-        reason = _too_large(task, machine)
-        if not reason:
-            reason = _too_large_now(task, free) or (first and f"waits for job {first.id}") or ""
-            first = first or (task if reason else None)
+        aside = _too_large(task, machine) or _too_early(task, live)
+        reason = aside or _too_large_now(task, free) or (first and f"waits for job {first.id}")
+        if reason and not aside:
+            first = first or task
         if reason:
             decisions.append(Wait(task=task, reason=reason))
             continue
@@ -136,6 +137,10 @@ def _too_large(task: Task, machine: Machine) -> str:
         needed, there = format_bytes(task.memory), format_bytes(machine.memory)
         return f"needs {needed} of memory, this machine has {there}"
     return ""
+
+
+def _too_early(task: Task, live: Collection[int]) -> str:
+    return f"waits for the end of job {task.after}" if task.after in live else ""
 
 
 def _too_large_now(task: Task, free: Machine) -> str:

@@ -26,17 +26,23 @@ CREATE INDEX tasks_by_end ON tasks (ended);
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 INSERT INTO facts VALUES ('queue', lower(hex(randomblob(8))));
 """
+# Not in the tables of the version: who does not know of it has no use for it.
+ADD_FOLLOWERS = """
+CREATE TABLE IF NOT EXISTS followers (submission INTEGER PRIMARY KEY, after INTEGER NOT NULL)"""
 SET_VERSION = f"PRAGMA user_version = {VERSION}"
 
 ADD_SUBMISSION = """
 INSERT INTO submissions (tag, count, cores, memory, walltime, submitted, details)
 VALUES (?, ?, ?, ?, ?, ?, ?)"""
 
+ADD_FOLLOWER = "INSERT INTO followers VALUES (?, ?)"
+
 ADD_TASK = "INSERT INTO tasks (submission, place) VALUES (?, ?)"
 
 SELECT_TASKS = """
 SELECT submission, place, count, tag, cores, memory, walltime, submitted, state, cancel_asked,
-       started, ending, kill_at, ended, exit_code, reason, leader
+       started, ending, kill_at, ended, exit_code, reason, leader,
+       (SELECT after FROM followers WHERE submission = submissions.id)
 FROM tasks JOIN submissions ON submissions.id = submission
 WHERE {condition} ORDER BY submission, place"""
 
@@ -60,6 +66,7 @@ FORGET_LEADERS = "UPDATE tasks SET leader = NULL WHERE ended IS NULL"
 
 PURGE_TASKS = "DELETE FROM tasks WHERE ended <= ?"
 PURGE_SUBMISSIONS = "DELETE FROM submissions WHERE id NOT IN (SELECT submission FROM tasks)"
+PURGE_FOLLOWERS = "DELETE FROM followers WHERE submission NOT IN (SELECT id FROM submissions)"
 
 
 def task_of(row: tuple[Any, ...]) -> Task:
@@ -82,6 +89,7 @@ def task_of(row: tuple[Any, ...]) -> Task:
         exit_code=row[14],
         reason=row[15],
         leader=ProcessMark(**json.loads(row[16])) if row[16] else None,
+        after=row[17],
     )
 
 

@@ -64,6 +64,8 @@ class Store:
             number = self._connection.execute(
                 schema.ADD_SUBMISSION, (submission.tag, submission.count, *asked, now, details)
             ).lastrowid
+            if submission.after is not None:
+                self._connection.execute(schema.ADD_FOLLOWER, (number, submission.after))
             self._connection.executemany(
                 schema.ADD_TASK, [(number, index) for index in range(submission.count)]
             )
@@ -136,6 +138,7 @@ class Store:
         with self._writing():
             self._connection.execute(schema.PURGE_TASKS, (before,))
             self._connection.execute(schema.PURGE_SUBMISSIONS)
+            self._connection.execute(schema.PURGE_FOLLOWERS)
 
     def close_if_empty(self, close: Callable[[], None]) -> int:
         """Do something while nobody can submit, if no task is live; return how many are."""
@@ -158,6 +161,7 @@ class Store:
                 f"{path} has version {self._version()}, this is version {schema.VERSION}",
                 hint="use the version of dask-hpc that wrote it, or remove it",
             )
+        self._connection.execute(schema.ADD_FOLLOWERS)
 
     def _make_tables(self) -> None:
         # One by one: `executescript` would end the transaction.

@@ -32,6 +32,7 @@ def read_submission(script: bytes, words: Sequence[str]) -> Submission:
         walltime=request.walltime,
         output=request.output,
         comment=request.comment,
+        after=request.after,
         script=text,
         environ=dict(os.environ),  # a job's own variables are set anew in the next one
         directory=_directory(request.output),
