@@ -33,6 +33,8 @@ PARTS = {
     "decisions": "benchmarks.decisions:measurement",
     "commandline": "benchmarks.commandline:measurement",
     "whole-job": "benchmarks.whole_job:measurement",
+    "lab": "benchmarks.lab:measurement",
+    "attach": "benchmarks.lab:attach",
     "registration": "benchmarks.registration:measurement",
 }
 

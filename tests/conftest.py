@@ -17,6 +17,7 @@ from hypothesis import settings
 from tests.beds.beds import (
     SESSION_VARIABLE,
     Bed,
+    Debian13Bed,
     HTCondorBed,
     MPIBed,
     Name,
@@ -34,7 +35,15 @@ if TYPE_CHECKING:
 _BEDS = pytest.StashKey[Beds]()
 _SESSION = pytest.StashKey[str]()
 _NAMES: tuple[Name, ...] = get_args(Name)
-_SYSTEMS: set[Name] = {"slurm", "slurm_net", "mpi", "sshd", "oar", "sge"}  # about half of the time
+_SYSTEMS: set[Name] = {
+    "slurm",
+    "slurm_net",
+    "mpi",
+    "sshd",
+    "oar",
+    "sge",
+    "debian13_oar",
+}  # about half of the time
 _Kind = TypeVar("_Kind", bound=Bed)
 
 
@@ -144,6 +153,12 @@ def chromium(pytestconfig: pytest.Config) -> Bed:
 
 
 @pytest.fixture(scope="session")
+def hub(pytestconfig: pytest.Config) -> Bed:
+    """The proxy of a JupyterHub on this machine."""
+    return _bed(pytestconfig, "hub", Bed)
+
+
+@pytest.fixture(scope="session")
 def mpi(pytestconfig: pytest.Config) -> MPIBed:
     """OpenMPI and MPICH on this machine."""
     return _bed(pytestconfig, "mpi", MPIBed)
@@ -175,6 +190,18 @@ def oar(pytestconfig: pytest.Config) -> OarBed:
 def htcondor(pytestconfig: pytest.Config) -> HTCondorBed:
     """An HTCondor in a root of Debian 13; `HTCondorBed.argv` runs commands in it as a user."""
     return _bed(pytestconfig, "htcondor", HTCondorBed)
+
+
+@pytest.fixture(scope="session")
+def debian13_slurm(pytestconfig: pytest.Config) -> Debian13Bed:
+    """A machine of Debian 13 with its Slurm."""
+    return _bed(pytestconfig, "debian13_slurm", Debian13Bed)
+
+
+@pytest.fixture(scope="session")
+def debian13_oar(pytestconfig: pytest.Config) -> Debian13Bed:
+    """A machine of Debian 13 with its OAR."""
+    return _bed(pytestconfig, "debian13_oar", Debian13Bed)
 
 
 @pytest.fixture(scope="session")

@@ -8,19 +8,20 @@ import itertools
 import json
 import shutil
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import psutil
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from dask_hpc._clock import SystemClock, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 _QUIET = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
           "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -104,26 +105,44 @@ class Page:
 
 
 @asynccontextmanager
-async def browser() -> AsyncIterator[Page]:
-    """Give a page of a new browser; the bed ``chromium`` installs it."""
+async def browser(
+    *, run: Callable[..., list[str]] = lambda *argv: [*argv], parent: Path | None = None
+) -> AsyncIterator[Page]:
+    """Give a page of a new browser; the bed ``chromium`` installs it.
+
+    ``run`` returns the command line that runs one somewhere else, where a directory in ``parent``
+    is seen.
+    """
     program = shutil.which("chromium")
     assert program, "there is no chromium"
-    with tempfile.TemporaryDirectory(prefix="dh", ignore_cleanup_errors=True) as profile:
+    with _profile(parent) as profile:
         argv = [program, *_QUIET, f"--user-data-dir={profile}", "--remote-debugging-port=0"]
         quiet = asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
-            *argv, "about:blank", stdout=quiet, stderr=quiet
+            *run(*argv, "about:blank"), stdin=quiet, stdout=quiet, stderr=quiet
         )
         try:
-            told = Path(profile) / "DevToolsActivePort"
+            told = profile / "DevToolsActivePort"
             assert await until(lambda: _lines(told) > 1, 60, clock=SystemClock())
             port = int(told.read_text().split()[0])
             listing = await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/json")
             (target,) = [each for each in json.loads(listing.body) if each["type"] == "page"]
             yield await _page(port, target)
         finally:
-            process.terminate()
+            # What runs it somewhere else does not pass a signal on.
+            for each in psutil.Process(process.pid).children():
+                each.terminate()
+            with suppress(ProcessLookupError):
+                process.terminate()
             await process.wait()
+
+
+@contextmanager
+def _profile(parent: Path | None) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="dh", dir=parent, ignore_cleanup_errors=True) as path:
+        if parent:  # there it may be another user who writes
+            Path(path).chmod(0o777)
+        yield Path(path)
 
 
 async def _page(port: int, target: dict[str, Any]) -> Page:
