@@ -5,6 +5,9 @@ my $job = eval $input;
 exit 2 unless defined $job;
 exit 0 unless defined $job->{name};
 my $directory = "/dev/cpuset" . ($job->{cpuset_path} || "") . "/" . $job->{name};
+# OAR 2.6 looks for a slice of systemd instead: where there is a place for those, the same file is found in it.
+my $user = "oar-u" . getpwnam($job->{user});
+my $slice = "/oar.slice/$user.slice/$user-j$job->{job_id}.slice";
 
 sub children {
     my ($pid) = @_;
@@ -21,6 +24,10 @@ if ($ARGV[0] eq "init") {
     open(my $tasks, ">>", "$directory/tasks") or exit 3;
     close $tasks;
     chmod 0666, "$directory/tasks";
+    if (-d "/oar.slice") {
+        system "mkdir", "-p", $slice;
+        symlink "$directory/tasks", "$slice/cgroup.procs";
+    }
 } elsif ($ARGV[0] eq "clean") {
     if (open(my $tasks, "<", "$directory/tasks")) {
         my @waiting = grep { /^\d+$/ && $_ > 1 && $_ != $$ } map { s/\s+//gr } <$tasks>;
@@ -36,7 +43,8 @@ if ($ARGV[0] eq "init") {
             system "/usr/lib/oar/oardodo/oardodo", "kill", "-9", $pid;
         }
     }
-    unlink "$directory/tasks";
+    unlink "$directory/tasks", "$slice/cgroup.procs";
     rmdir $directory;
+    rmdir $slice;
 }
 exit 0;

@@ -5,7 +5,11 @@
 # directory, the checkout and BED_KEEP's directories at the same paths, and processes of its own. Its mounts are in
 # a mount namespace, and end with the first process, whatever ends that one.
 ROOT_SUITE=trixie
-ROOT_PACKAGES=(condor iproute2 procps python3)
+ROOT_PACKAGES=(python3 iproute2 procps util-linux)
+ROOT_PACKAGES+=(condor)
+ROOT_PACKAGES+=(munge slurmctld slurmd slurm-client libpmix-dev)
+ROOT_PACKAGES+=(postgresql oar-server oar-server-pgsql oar-user oar-user-pgsql oar-node libjson-perl openssh-server)
+ROOT_PACKAGES+=(charliecloud)
 ROOT=$BEDS/debian13-$(printf '%s ' $ROOT_SUITE "${ROOT_PACKAGES[@]}" | cksum | cut -d' ' -f1)
 CHECKOUT=$(cd "$HERE/../.." && pwd)
 
@@ -36,6 +40,9 @@ fill_root() { # DIRECTORY : with the packages, without starting daemons
   mkdir -p "$1/etc/ssl/certs"
   cp -L /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/" 2>/dev/null
   cp -L /etc/resolv.conf "$1/etc/resolv.conf"
+  # PostgreSQL's package would make a database of its own.
+  mkdir -p "$1/etc/postgresql-common"
+  echo 'create_main_cluster = false' >"$1/etc/postgresql-common/createcluster.conf"
   in_namespaces env DEBIAN_FRONTEND=noninteractive bash -c '
     mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" || exit
     chroot "$0" apt-get install -y -q --no-install-recommends "$@"' "$1" "${ROOT_PACKAGES[@]}" >"$log" 2>&1 </dev/null ||
@@ -69,12 +76,13 @@ root_account() { # USER : as it is here
   line=$(getent passwd "$1"); grep -qxF "$line" "$ROOT/etc/passwd" || echo "$line" >>"$ROOT/etc/passwd"
   line=$(getent group "$(id -g "$1")"); grep -qxF "$line" "$ROOT/etc/group" || echo "$line" >>"$ROOT/etc/group"
 }
+ROOT_ADDRESS= # of a machine with a network of its own, which reaches nothing; without one, the network is this machine's
 root_up() { # PIDFILE LOGFILE FILE:PATH... : namespaces, mounts, first process; files that cover those of the root
   local pid_file=$1 log_file=$2; shift 2
   pid_alive "$pid_file" && return 0
   root_account "$BED_USER"
-  spawn "$pid_file" "$log_file" env ROOT="$ROOT" KEEP="$BEDS:$CHECKOUT:${BED_KEEP:-}" \
-    unshare --mount --pid --fork --kill-child=KILL bash "$HERE/root_init.sh" "$@"
+  spawn "$pid_file" "$log_file" env ROOT="$ROOT" KEEP="$BEDS:$CHECKOUT:${BED_KEEP:-}" ADDRESS="$ROOT_ADDRESS" \
+    unshare --mount --pid --fork --kill-child=KILL ${ROOT_ADDRESS:+--net} bash "$HERE/root_init.sh" "$@"
   wait_for 30 root_ready "$pid_file" || { tail -n 5 "$log_file" >&2; die "no machine in $ROOT"; }
 }
 root_init() { # PIDFILE : pid, seen from here, of the first process in it
@@ -86,7 +94,7 @@ root_init() { # PIDFILE : pid, seen from here, of the first process in it
 root_enter() { # PIDFILE : the words that enter it, set in ENTER
   local pid
   pid=$(root_init "$1") || { log "the machine in $ROOT is down"; ENTER=(false); return 1; }
-  ENTER=(nsenter -t "$pid" -m -p -r -w --)
+  ENTER=(nsenter -t "$pid" -m -p -n --)
 }
 root_ready() { root_enter "$1" 2>/dev/null && "${ENTER[@]}" test -e /run/up; }
 root_down() { pid_stop "$1" KILL; } # power off: whatever runs in it dies, and its mounts go

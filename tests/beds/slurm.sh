@@ -13,7 +13,7 @@
 # With --net (or BED_NET=1) on every verb: a cluster of its own, whose hosts login, node1 .. and laptop are
 # separate machines for all that a program can see, see net.sh; both kinds may run at once.
 # Knobs in the environment: DASK_HPC_BEDS (state directory), BED_SLURM_EXTRA (more lines for slurm.conf),
-# BED_SLURM_TIMEOUT (SlurmdTimeout, 3), BED_SLURM_OVERMEM=1 (ends jobs above their memory), BED_SLURM_KEEP=1 (jobs
+# BED_SLURM_TIMEOUT (SlurmdTimeout, 3), BED_SLURM_JOBS (MaxJobCount, 20000), BED_SLURM_OVERMEM=1 (ends jobs above their memory), BED_SLURM_KEEP=1 (jobs
 # survive a restart), those of net.sh.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -55,7 +55,7 @@ control() { on_controller && "${ENTER[@]}" "$@"; }
 
 install() {
   make_state
-  apt_install iproute2 munge slurmctld slurmd slurm-client libpmix2 libpmix-dev util-linux procps
+  apt_install iproute2 munge slurmctld slurmd slurm-client libpmix-dev util-linux procps
   [ $ACCOUNTING = 0 ] || apt_install slurmdbd mariadb-server
   ensure_user "$BED_USER"
 }
@@ -102,7 +102,7 @@ WaitTime=0
 CompleteWait=0
 MinJobAge=600
 MaxArraySize=10001
-MaxJobCount=20000
+MaxJobCount=${BED_SLURM_JOBS:-20000}
 JobRequeue=1
 PropagateResourceLimits=NONE
 PreemptType=preempt/partition_prio

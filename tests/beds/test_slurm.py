@@ -99,7 +99,7 @@ def test_a_job_that_asks_for_too_much_waits_with_a_reason(bed: SlurmBed) -> None
 def test_a_node_without_power_takes_its_jobs_along(bed: SlurmBed) -> None:
     job = bed.submit("--no-requeue", "-w", "node2", script="sleep 997531")
     assert becomes(bed, job, "RUNNING")
-    with bed.without_node(2):
+    with bed.without_node(2, announced=True):
         assert becomes(bed, job, "NODE_FAIL")
         processes = subprocess.run(
             ["ps", "-eo", "args"], capture_output=True, text=True, check=True

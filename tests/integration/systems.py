@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from dask_hpc.batch.system import BatchSystem
 
 REAL = {"slurm": "slurm", "sge": "sge"}  # and the beds that they are
-STAND_INS = ("pbs", "torque", "lsf")
-RARE_STAND_INS = ("moab", "htcondor")  # not for what runs on every system
+STAND_INS = ("pbs", "torque", "moab", "lsf")
+RARE_STAND_INS = ("htcondor",)  # it is real for what runs on every system
 # What submits, lists and cancels.
 PROGRAMS = {
     "slurm": ("sbatch", "squeue", "scancel"),
     **dict.fromkeys(("sge", "pbs", "torque"), ("qsub", "qstat", "qdel")),
+    "moab": ("msub", "qstat", "canceljob"),
     "lsf": ("bsub", "bjobs", "bkill"),
+    "oar": ("oarsub", "oarstat", "oardel"),
     "htcondor": ("condor_submit", "condor_q", "condor_rm"),
 }
 AS_USER = "DASK_HPC_TEST_SYSTEM"  # names the one system that this process is run as a user for

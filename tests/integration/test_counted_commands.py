@@ -40,6 +40,8 @@ COMMANDS = {
     "sge": Commands(hold="-h", array="-t 1-100", listing="-xml"),
     "pbs": Commands(hold="-h", array="-J 0-99"),
     "torque": Commands(hold="-h", array="-t 0-99"),
+    "moab": Commands(hold="-h", array="[0-99]"),
+    "oar": Commands(hold="--hold", array="--array=100"),
     # Of an array, their scripts speak.
     "lsf": Commands(hold="-H"),
     "htcondor": Commands(hold="hold = True"),

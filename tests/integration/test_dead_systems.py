@@ -33,7 +33,8 @@ def refuses(system: str, *names: str) -> Callable[[Calls], None]:
 
     def die(calls: Calls) -> None:
         for command, name in zip(calls.commands, names, strict=True):
-            said = read_recording(RECORDINGS / system / f"server-down-{name}.txt")
+            (path,) = (RECORDINGS / system).glob(f"*-down-{name}.txt")
+            said = read_recording(path)
             out, err = shlex.quote(said.stdout), shlex.quote(said.stderr)
             calls.twist(command, f"printf %s {out}; printf %s {err} >&2; exit {said.exit_code}\n")
 
@@ -83,13 +84,15 @@ DEATHS = [
         Death(system="torque", die=refuses("torque", "qsub", "qstat-xml", "qdel")),
         id="torque-refuses",
     ),
+    pytest.param(Death(system="moab", die=hangs), id="moab-hangs"),
     pytest.param(Death(system="lsf", die=hangs), id="lsf-hangs"),
 ]
-if os.environ.get(AS_USER) == "htcondor":  # on the real one alone
-    words = ("submit", "q-json", "rm")
-    DEATHS = [
-        pytest.param(Death(system="htcondor", die=refuses("htcondor", *words)), id="htcondor")
-    ]
+OF_USERS = {
+    "htcondor": ("submit", "q-json", "rm"),
+    "oar": ("oarsub", "oarstat", "oardel"),
+}
+if (system := os.environ.get(AS_USER, "")) in OF_USERS:  # on the real one alone
+    DEATHS = [pytest.param(Death(system=system, die=refuses(system, *OF_USERS[system])), id=system)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

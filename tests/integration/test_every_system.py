@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,12 @@ from distributed import Client
 
 from dask_hpc import HPCCluster
 from dask_hpc.errors import JobFailed
+from tests.integration.as_user import run_as_user
 from tests.integration.places import wait_for
 from tests.integration.systems import AS_USER, EVERY, SystemPlace, system_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from tests.beds.beds import UsersBed
 
@@ -99,26 +99,9 @@ def test_a_job_that_dies_at_once_is_told_with_its_words(system: SystemPlace) -> 
 @pytest.mark.skipif(AS_USER in os.environ, reason="runs all of the above, and not itself")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("name", "others", "passed"),
-    [
-        pytest.param("oar", (), 4, marks=pytest.mark.bed("oar")),
-        pytest.param("htcondor", OTHERS, 10, marks=pytest.mark.bed("htcondor")),
-    ],
-    ids=["oar", "htcondor"],
+    "name", [pytest.param(name, marks=pytest.mark.bed(name)) for name in ("oar", "htcondor")]
 )
-def test_all_of_this_where_root_submits_no_jobs(
-    request: pytest.FixtureRequest, name: str, others: Sequence[str], passed: int
-) -> None:
+def test_all_of_this_where_root_submits_no_jobs(request: pytest.FixtureRequest, name: str) -> None:
     bed: UsersBed = request.getfixturevalue(name)
-    checkout = Path(__file__).parents[2]
-    # The Python of a bed has what the tests need, and not us.
-    python = ("env", f"{AS_USER}={name}", f"PYTHONPATH={checkout / 'src'}", bed.python)
-    probe = bed.argv(*python, "-c", "import dask_hpc, pytest", cwd=checkout)
-    if subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("users of the bed may not read this checkout or its Python")
-    options = ("-q", "-p", "no:cacheprovider", "--no-header", "-W", "ignore", "-k", name)
-    files = (Path(__file__), *(Path(__file__).with_name(other) for other in others))
-    argv = bed.argv(*python, "-m", "pytest", *options, *files, cwd=checkout)
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=580, check=False)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
-    assert f"{passed} passed" in done.stdout
+    files = (Path(__file__), *(Path(__file__).with_name(other) for other in OTHERS))
+    assert "10 passed" in run_as_user(bed, *files, system=name, seconds=580)

@@ -83,7 +83,7 @@ def test_an_asynchronous_program_that_fails_ends_all_tasks(home: Path) -> None:
     assert not [*home.glob("*.json*"), *(home / "state" / "mpi").rglob("*")]
 
 
-@pytest.mark.parametrize("kind", ["PBSRunner", "OARRunner"])
+@pytest.mark.parametrize("kind", ["PBSRunner", "LSFRunner", "SGERunner", "OARRunner"])
 def test_tasks_that_a_job_script_numbers_are_a_cluster(home: Path, kind: str) -> None:
     argv = [sys.executable, "-c", BASIC.format(kind=kind), str(home)]
     job = {getattr(runner, kind).job_variable: "42", "DASK_HPC_TASKS": "3"}

@@ -46,7 +46,7 @@ async def test_ending_twice_does_no_harm(listening: Child) -> None:
 async def test_a_word_of_its_own_can_count_as_the_end() -> None:
     script = "printf al >&2; sleep 0.05; printf l-done >&2; exec sleep 60 >&- 2>&-"
     child = await start_child(
-        Command(argv=("sh", "-c", script)), clock=SystemClock(), end_mark=b"all-done"
+        Command(argv=("sh", "-c", script)), clock=SystemClock(), end_mark="all-done"
     )
     try:
         assert await child.wait(30)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from distributed import Status
 
 from dask_hpc._clock import SystemClock
+from dask_hpc.boot.classes import imported, is_worker, make
 from dask_hpc.boot.forked import QuietWorker
 from dask_hpc.boot.gpus import gpus_of
+from dask_hpc.boot.guest import Guest
 from dask_hpc.boot.nanny import ForkNanny
 from dask_hpc.boot.trunk import DRAIN_SIGNALS
 from dask_hpc.cluster.network import bracketed
@@ -73,7 +75,7 @@ class Supervisor:
         self._clock = SystemClock()
         self._workers: dict[str, ForkedWorker] = {}
         self._asked_to_drain = asyncio.Event()
-        self._nannies: list[ForkNanny] = []
+        self._nannies: list[ForkNanny | Guest] = []
 
     async def run(self) -> int:
         """Return the exit status of the host.
@@ -129,24 +131,30 @@ class Supervisor:
         for number in DRAIN_SIGNALS:
             loop.add_signal_handler(number, self._asked_to_drain.set)
 
-    def _nanny(self, index: int, place: Place) -> ForkNanny:
+    def _nanny(self, index: int, place: Place) -> ForkNanny | Guest:
         spec = self._post.spec
+        options: dict[str, Any] = {
+            "name": self._post.name_of(index),
+            "nthreads": spec.threads,
+            "memory_limit": self._post.memory_limit,
+            "resources": spec.offers,
+            "env": gpus_of(index, spec),
+            "startup_information": {RUN: functools.partial(say_run, run=self._post.arrival.run)},
+            "local_directory": str(self._post.scratch),
+            "death_timeout": spec.death_timeout,
+            "security": self._post.security,
+            "host": bracketed(place.host),
+        }
+        kind = spec.worker_class
+        if kind and not is_worker(kind):
+            return Guest(imported(kind), place.scheduler, **options)
         return ForkNanny(
             functools.partial(self._fork, control=self._control) if self._control else None,
             place.scheduler,
-            worker_class=QuietWorker,
-            name=self._post.name_of(index),
-            nthreads=spec.threads,
-            memory_limit=self._post.memory_limit,
-            resources=spec.offers,
-            env=gpus_of(index, spec),
-            startup_information={RUN: functools.partial(say_run, run=self._post.arrival.run)},
-            local_directory=str(self._post.scratch),
-            death_timeout=spec.death_timeout,
-            security=self._post.security,
+            worker_class=functools.partial(make, kind) if kind else QuietWorker,
             port=spec.ports,
             worker_port=spec.ports or 0,
-            host=bracketed(place.host),
+            **options,
         )
 
     def _fork(
@@ -180,7 +188,7 @@ class Supervisor:
         await asyncio.wait({future, order}, return_when=asyncio.FIRST_COMPLETED)
         order.cancel()
 
-    async def _start(self, nanny: ForkNanny) -> bool:
+    async def _start(self, nanny: ForkNanny | Guest) -> bool:
         """Start a nanny; return whether that worked."""
         try:
             await nanny

@@ -19,6 +19,7 @@ from distributed.versions import get_versions
 from dask_hpc._clock import SystemClock
 from dask_hpc._units import format_bytes
 from dask_hpc.boot.arrival import Arrival
+from dask_hpc.boot.classes import imported
 from dask_hpc.boot.forked import work
 from dask_hpc.boot.host import Post, Supervisor
 from dask_hpc.boot.trunk import Trunk, has_threads
@@ -80,6 +81,8 @@ def _prepare(assignment: Assignment) -> Post:
     security = cluster_security(directory.tls, secure=spec.secure)
     if spec.interface:
         network.named(network.look(), spec.interface)
+    if spec.worker_class:
+        imported(spec.worker_class)
     make_ready_for_thousands()
     warm_up()
     if not spec.spill:
@@ -106,8 +109,11 @@ def _fail(error: HPCError) -> int:
 
 def run_workers(post: Post) -> int:
     """Run the workers of a post until they are drained or the scheduler is gone."""
-    if has_threads():  # of a BLAS that was told to use several, say
+    spawns = post.spec.worker_class is not None  # nobody knows what its module does
+    if not spawns and has_threads():  # of a BLAS that was told to use several, say
         logger.warning("an import left threads running: workers are spawned, which is slower")
+        spawns = True
+    if spawns:
         gc.enable()
         return _supervise(post, None)
     for arguments in (post.security.get_connection_args, post.security.get_listen_args):
