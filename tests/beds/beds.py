@@ -23,7 +23,11 @@ SESSION_VARIABLE = "DASK_HPC_TEST_SESSION"
 _IMPOSSIBLE = 77  # what the scripts exit with where they cannot work at all
 
 Flavour = Literal["openmpi", "mpich"]
-Name = Literal["data", "chromium", "mpi", "slurm", "slurm_net", "oar", "sge", "htcondor", "sshd"]
+Debian13System = Literal["slurm", "oar"]
+Name = Literal[
+    "data", "chromium", "hub", "mpi", "slurm", "slurm_net", "oar", "sge", "sge_net", "htcondor",
+    "debian13_slurm", "debian13_oar", "sshd",
+]  # fmt: skip
 
 
 class BedUnavailable(Exception):
@@ -58,20 +62,20 @@ class Bed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlurmBed(Bed):
-    """A Slurm with four nodes of four processors; ``separate`` hosts or all on this machine.
+class HostsBed(Bed):
+    """A batch system whose hosts may be ``separate``; else every host is this machine.
 
-    Hosts are ``login``, ``node1`` to ``node4`` and ``laptop``; on a plain bed every host is this
-    machine. Users are ``root`` and `USER`.
+    Hosts are ``login``, ``node1`` and so on; ``user`` is who runs commands unless said otherwise.
     """
 
     separate: bool = False
+    user: str = "root"
 
     def argv(
         self,
         *argv: str | Path,
         host: str = "login",
-        user: str = "root",
+        user: str = "",
         cwd: str | Path = "/",
         env: Mapping[str, str] | None = None,
     ) -> list[str]:
@@ -82,7 +86,8 @@ class SlurmBed(Bed):
         setting = [f"{name}={value}" for name, value in {**self.environ, **(env or {})}.items()]
         place = [host] if self.separate else []
         return [
-            *(str(self.script), "exec", *self.options, *place, "-u", user, "-C", str(cwd)),
+            *(str(self.script), "exec", *self.options, *place),
+            *("-u", user or self.user, "-C", str(cwd)),
             *("--", "env", *setting, *map(str, argv)),
         ]
 
@@ -90,7 +95,7 @@ class SlurmBed(Bed):
         self,
         *argv: str | Path,
         host: str = "login",
-        user: str = "root",
+        user: str = "",
         cwd: str | Path = "/",
         env: Mapping[str, str] | None = None,
         stdin: str = "",
@@ -108,17 +113,44 @@ class SlurmBed(Bed):
             )
         return done
 
+    def directory(self, name: str, *, user: str = "") -> Path:
+        """Return a new private directory of the user that all hosts see."""
+        template = self.shared / f"{name}.XXXXXX"
+        return Path(self.run("mktemp", "-d", template, user=user).stdout.strip())
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the server answer nothing."""
+        self.control("pause")
+        try:
+            yield
+        finally:
+            self.control("resume")
+
+    @contextlib.contextmanager
+    def without_node(self, number: int) -> Iterator[None]:
+        """Power a node off; the batch system is not told."""
+        self.control("kill-node", str(number))
+        try:
+            yield
+        finally:
+            self.control("start-node", str(number))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmBed(HostsBed):
+    """A Slurm with four nodes of four processors; ``separate`` hosts or all on this machine.
+
+    Separate ones are ``login``, ``node1`` to ``node4`` and ``laptop``. Users are ``root`` and
+    `USER`.
+    """
+
     def send_signal(self, process: subprocess.Popen[str], number: int) -> None:
         """Send a signal to the command that `argv` runs, which may have a wrapper as its parent."""
         if not self.separate:
             process.send_signal(number)
         for child in psutil.Process(process.pid).children() if self.separate else ():
             child.send_signal(number)
-
-    def directory(self, name: str, *, user: str = "root") -> Path:
-        """Return a new private directory of the user that all hosts see."""
-        template = self.shared / f"{name}.XXXXXX"
-        return Path(self.run("mktemp", "-d", template, user=user).stdout.strip())
 
     def submit(self, *options: str | Path, script: str, user: str = "root") -> str:
         """Submit a shell script with options of sbatch and return the job's id."""
@@ -144,16 +176,7 @@ class SlurmBed(Bed):
             self.run("scancel", "-n", _session_name(), user=user)
 
     @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Let slurmctld answer nothing."""
-        self.control("pause")
-        try:
-            yield
-        finally:
-            self.control("resume")
-
-    @contextlib.contextmanager
-    def without_node(self, number: int, *, announced: bool = True) -> Iterator[None]:
+    def without_node(self, number: int, *, announced: bool = False) -> Iterator[None]:
         """Power a node off; unless announced, slurmctld finds out by itself in 10 to 16 s."""
         self.control("kill-node", str(number), *(["--now"] if announced else []))
         try:
@@ -163,38 +186,27 @@ class SlurmBed(Bed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UsersBed(Bed):
+class UsersBed(HostsBed):
     """A system that takes no jobs of root: `USER` submits."""
+
+    user: str = USER
 
     @property
     def python(self) -> str:
         """The interpreter that its users have."""
         return sys.executable
 
-    def argv(self, *argv: str | Path, user: str = USER, cwd: str | Path = "/") -> list[str]:
-        """Return the command line that runs a command as a user."""
-        place = ("-u", user, "-C", str(cwd))
-        return [str(self.script), "exec", *place, "--", *map(str, argv)]
-
-    def directory(self, name: str) -> Path:
-        """Return a new directory that everybody may write to."""
-        path = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=self.shared))
-        path.chmod(0o777)
-        return path
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Let the server answer nothing."""
-        self.control("pause")
-        try:
-            yield
-        finally:
-            self.control("resume")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OarBed(UsersBed):
-    """An OAR with two nodes of four cores, and node3, which is switched off."""
+    """An OAR with two nodes of four cores, and node3, which is switched off.
+
+    The nodes are the addresses 127.0.0.11 and 127.0.0.12 of this machine.
+    """
+
+    def jobs(self) -> tuple[str, ...]:
+        """Return every job that has not ended: its id first, then what oarstat says of it."""
+        return tuple(self.run("oarstat").stdout.splitlines()[2:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,34 +220,19 @@ class HTCondorBed(UsersBed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SgeBed(Bed):
-    """A Grid Engine with one node of eight slots; users are ``root`` and `USER`."""
+class SgeBed(HostsBed):
+    """A Grid Engine with one node of eight slots, or with three that are ``separate`` hosts.
 
-    def argv(self, *argv: str | Path, user: str = "root", cwd: str | Path = "/") -> list[str]:
-        """Return the command line that runs a command as a user, with the bed's variables."""
-        place = ("-u", user, "-C", str(cwd))
-        return [str(self.script), "exec", *place, "--", *map(str, argv)]
-
-    def run(
-        self, *argv: str | Path, user: str = "root", stdin: str = "", timeout: float = 60
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command as a user."""
-        return subprocess.run(
-            self.argv(*argv, user=user),
-            input=stdin,
-            timeout=timeout,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    Those are ``login`` and ``node1`` to ``node3``. Users are ``root`` and `USER`.
+    """
 
     def jobs(self) -> tuple[str, ...]:
         """Return every job that has not ended: its id first, then what qstat says of it."""
         return tuple(self.run("qstat", "-u", "*").stdout.splitlines()[2:])
 
     def cancel(self, *ids: str) -> None:
-        """Cancel anybody's jobs."""
-        self.run("qdel", *ids)
+        """Cancel anybody's jobs; some may have ended by now."""
+        self.run("qdel", *ids, check=False)
 
     def variables(self) -> dict[str, str]:
         """Return what tells the commands of Grid Engine which one to talk to; its ports move."""
@@ -243,19 +240,32 @@ class SgeBed(Bed):
         pairs = (line.removeprefix("export ").partition("=") for line in lines)
         return {name: value for name, _, value in pairs}
 
-    def directory(self, name: str, *, user: str = "root") -> Path:
-        """Return a new private directory of the user."""
-        made = self.run("mktemp", "-d", self.shared / f"{name}.XXXXXX", user=user)
-        return Path(made.stdout.strip())
 
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Let sge_qmaster answer nothing."""
-        self.control("pause")
-        try:
-            yield
-        finally:
-            self.control("resume")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debian13Bed(Bed):
+    """A machine of Debian 13 with its Slurm or its OAR; whole tests are run in it."""
+
+    system: Debian13System
+
+    @property
+    def python(self) -> str:
+        """The root's own Python, with what the tests need; it runs in the machine only."""
+        return self.control("python").strip()
+
+    @property
+    def shared(self) -> Path:
+        """A directory that everybody may write to, there and here."""
+        return state() / "debian13" / self.system / "shared"
+
+    def argv(self, *argv: str | Path, user: str = "root", cwd: str | Path = "/") -> list[str]:
+        """Return the command line that runs a command in the machine as a user."""
+        place = (self.system, "-u", user, "-C", str(cwd))
+        setting = [f"{name}={value}" for name, value in self.environ.items()]
+        return [str(self.script), "exec", *place, "--", "env", *setting, *map(str, argv)]
+
+    def image(self) -> Path:
+        """Return a directory that is an image for containers: with distributed, and /image."""
+        return Path(self.control("image").strip())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,10 +330,25 @@ def _slurm(*, separate: bool) -> SlurmBed:
     )
 
 
+def _debian13(system: Debian13System) -> Debian13Bed:
+    return Debian13Bed(
+        script=SCRIPTS / "debian13.sh",
+        options=(system,),
+        environ={
+            "PYTHONPATH": str(CHECKOUT / "src"),
+            "PYTHONDONTWRITEBYTECODE": "1",  # for this Python in the checkout
+            "SLURM_CONF": str(state() / "debian13" / "slurm" / "slurm" / "etc" / "slurm.conf"),
+        },
+        system=system,
+    )
+
+
 def make(name: Name) -> Bed:
     """Return the handle of a bed, which need not be up yet."""
     if name == "chromium":
         return Bed(script=SCRIPTS / "chromium.sh")
+    if name == "hub":
+        return Bed(script=SCRIPTS / "hub.sh")
     if name == "data":
         return Bed(script=SCRIPTS / "data.sh")
     if name == "mpi":
@@ -334,8 +359,13 @@ def make(name: Name) -> Bed:
         return OarBed(script=SCRIPTS / "oar.sh")
     if name == "htcondor":
         return HTCondorBed(script=SCRIPTS / "htcondor.sh")
-    if name == "sge":
-        return SgeBed(script=SCRIPTS / "sge.sh")
+    if name == "debian13_slurm":
+        return _debian13("slurm")
+    if name == "debian13_oar":
+        return _debian13("oar")
+    if name in ("sge", "sge_net"):
+        net = name == "sge_net"
+        return SgeBed(script=SCRIPTS / "sge.sh", options=("--net",) * net, separate=net)
     return _slurm(separate=name == "slurm_net")
 
 

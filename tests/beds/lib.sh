@@ -93,6 +93,15 @@ spawn() { # PIDFILE LOGFILE COMMAND... : start a daemon that stays in the foregr
   sleep 0.02
   echo "$pid $(start_time $pid)" >"$pid_file"
 }
+can_separate_pids() { unshare --pid --fork --mount-proc true 2>/dev/null; }
+# Where that can be, a node is a PID namespace: ending the first process ends all that runs there.
+AS_NODE=(unshare --pid --fork --kill-child=KILL --mount-proc)
+power_off() { # PIDFILE : of a node's first process
+  local pid
+  can_separate_pids && { pid_stop "$1" KILL; return; }
+  pid=$(pid_of "$1") && kill -KILL $(descendants "$pid") "$pid"
+  rm -f "$1"
+}
 wait_for() { # SECONDS COMMAND... : until the command succeeds
   local end=$(( SECONDS + $1 )); shift
   until "$@" >/dev/null 2>&1; do

@@ -1,19 +1,22 @@
 #!/bin/bash
-# A test OAR 2.5 on one machine: Almighty, its PostgreSQL, a node's sshd, without systemd.
+# A test OAR 2.5 on one machine: Almighty, its PostgreSQL, an sshd per node, without systemd.
 #
 #   oar.sh start [--nodes N] [--cores N]
 #   oar.sh stop | status | install
+#   oar.sh kill-node N             power a node off: its sshd and all that runs there are gone; OAR is not told
+#   oar.sh start-node N            power it on again
 #   oar.sh pause | resume          stop the database in its tracks (its clients wait), let it go on
 #   oar.sh exec [-u USER] [-C DIRECTORY] -- COMMAND...
 #
-# Nodes are the addresses 127.0.0.11, 127.0.0.12 .. of this machine. OAR's commands read /etc/oar/oar.conf and no other file,
-# so there is one bed of this kind on a machine; Debian's own file is kept beside it and comes back with stop.
+# Nodes are the addresses 127.0.0.11, 127.0.0.12 .. of this machine, and a PID namespace each. OAR's commands read
+# /etc/oar/oar.conf and no other file, so there is one bed of this kind on a machine; Debian's own file is kept beside
+# it and comes back with stop.
 # Knob in the environment: DASK_HPC_BEDS (state directory).
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 NODES=2 CORES=4
 VERB=${1:-}; shift || true
-COMMAND=() RUN_AS=root RUN_IN=/
+NUMBER= COMMAND=() RUN_AS=root RUN_IN=/
 while [ $# -gt 0 ]; do
   case $1 in
     --nodes) NODES=$2; shift 2;;
@@ -21,7 +24,8 @@ while [ $# -gt 0 ]; do
     -u) RUN_AS=$2; shift 2;;
     -C) RUN_IN=$2; shift 2;;
     --) shift; COMMAND=("$@"); break;;
-    *) usage;;
+    -*) usage;;
+    *) NUMBER=$1; shift;;
   esac
 done
 need_root
@@ -63,10 +67,9 @@ oar_conf() {
   set_value SCHEDULER_MIN_TIME_BETWEEN_2_CALLS 0
   set_value FINAUD_FREQUENCY 0
 }
-sshd_config() {
-  local number
-  printf 'Port %s\nListenAddress 127.0.0.1\n' $SSH_PORT
-  for number in $(seq 1 "$NODES"); do echo "ListenAddress 127.0.0.$((10 + number))"; done
+address_of() { echo "127.0.0.$((10 + $1))"; } # NUMBER
+sshd_config() { # NUMBER
+  printf 'Port %s\nListenAddress %s\n' $SSH_PORT "$(address_of "$1")"
   cat <<'C'
 HostKey /etc/oar/oar_ssh_host_rsa_key
 PermitRootLogin no
@@ -84,11 +87,12 @@ C
 configure() {
   mkdir -p "$STATE" "$RUN" "$LOG" /run/sshd; chmod 755 "$STATE" "$LOG"
   [ -e "$CONF.debian" ] || cp -a "$CONF" "$CONF.debian"
+  touch "$RUN/conf-is-ours"
   command install -m 755 "$HERE/oar_job_resource_manager.pl" "$STATE/job_resource_manager.pl"
   oar_conf
-  sshd_config >"$STATE/sshd_config"
-  # Where oarsh and the resource manager look for the processes of a job.
+  # Where oarsh and the resource manager look for the processes of a job; each node has one of its own there.
   mkdir -p /dev/cpuset/oar; chown oar /dev/cpuset/oar
+  rm -rf "$STATE"/cpuset.node*
   : >"$LOG/oar.log"; chown oar "$LOG/oar.log"
   # An account that is locked may not log in, not even with a key.
   passwd -u oar >/dev/null 2>&1 || usermod -p '*' oar
@@ -110,11 +114,26 @@ start_database() { # a fresh one
   oar-database --create --db-admin-user=postgres --db-admin-pass=x --force-yes >"$LOG/oar-database.log" 2>&1 ||
     die "oar-database failed, see $LOG/oar-database.log"
 }
+start_node() { # NUMBER
+  local name=node$1 files=$STATE/cpuset.node$1 config=$STATE/sshd_config.node$1
+  pid_alive "$RUN/$name.pid" && return 0
+  rm -rf "$files"; command install -d -o oar "$files"
+  sshd_config "$1" >"$config"
+  if can_separate_pids; then
+    spawn "$RUN/$name.pid" "$LOG/$name.log" env FILES="$files" CONFIG="$config" "${AS_NODE[@]}" \
+      bash -c 'mount --bind "$FILES" /dev/cpuset/oar; /usr/sbin/sshd -D -e -f "$CONFIG" & wait $!'
+  else
+    spawn "$RUN/$name.pid" "$LOG/$name.log" /usr/sbin/sshd -D -e -f "$config"
+  fi
+  wait_for 10 listens "$(address_of "$1")" $SSH_PORT || die "$name does not listen, see $LOG/$name.log"
+}
+listens() { bash -c "exec 3<>/dev/tcp/$1/$2"; } # ADDRESS PORT
 start_servers() {
-  spawn "$RUN/sshd.pid" "$LOG/sshd.log" /usr/sbin/sshd -D -e -f "$STATE/sshd_config"
+  local number
+  for number in $(seq 1 "$NODES"); do start_node "$number"; done
   spawn "$RUN/almighty.pid" "$LOG/almighty.log" setpriv --reuid oar --regid oar --init-groups env HOME=/var/lib/oar USER=oar \
     /usr/sbin/Almighty
-  wait_for 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$ALMIGHTY_PORT" || die "Almighty does not listen, see $LOG/almighty.log"
+  wait_for 10 listens 127.0.0.1 $ALMIGHTY_PORT || die "Almighty does not listen, see $LOG/almighty.log"
 }
 add_nodes() {
   local number core count=0
@@ -122,15 +141,15 @@ add_nodes() {
   for number in $(seq 1 "$NODES"); do
     for core in $(seq 1 "$CORES"); do
       count=$((count + 1))
-      oarnodesetting -a -h "127.0.0.$((10 + number))" -p host="node$number" -p core=$count -p cpuset=$((core - 1)) \
+      oarnodesetting -a -h "$(address_of "$number")" -p host="node$number" -p core=$count -p cpuset=$((core - 1)) \
         -p mem=4096 >>"$LOG/nodes.log" 2>&1
     done
-    oarnodesetting -s Alive -h "127.0.0.$((10 + number))" >>"$LOG/nodes.log" 2>&1
+    oarnodesetting -s Alive -h "$(address_of "$number")" >>"$LOG/nodes.log" 2>&1
   done
   # One more that is switched off: jobs for it are taken, and wait.
-  oarnodesetting -a -h "127.0.0.$((11 + NODES))" -p host="node$((NODES + 1))" -p core=$((count + 1)) -p cpuset=0 \
+  oarnodesetting -a -h "$(address_of $((NODES + 1)))" -p host="node$((NODES + 1))" -p core=$((count + 1)) -p cpuset=0 \
     -p mem=4096 >>"$LOG/nodes.log" 2>&1
-  oarnodesetting -s Absent -h "127.0.0.$((11 + NODES))" >>"$LOG/nodes.log" 2>&1
+  oarnodesetting -s Absent -h "$(address_of $((NODES + 1)))" >>"$LOG/nodes.log" 2>&1
 }
 all_alive() { [ "$(oarnodes -s | grep -c Alive)" -ge "$NODES" ]; }
 signal_database() { # SIGNAL : to all of its processes
@@ -143,7 +162,7 @@ start() {
   local started port
   install
   if pid_alive "$RUN/almighty.pid"; then
-    signal_database CONT; all_alive || die "nodes are not alive"; log "already running"; return
+    mend; log "already running"; return
   fi
   started=$(now)
   for port in $ALMIGHTY_PORT $SSH_PORT $SQL_PORT; do
@@ -156,6 +175,16 @@ start() {
   wait_for 15 all_alive || die "nodes are not alive, see $LOG/nodes.log"
   log "up: $NODES nodes with $CORES cores each in $(since "$started") s"
 }
+revive() { # NUMBER : OAR suspects a node that it could not reach
+  start_node "$1"
+  oarnodesetting -s Alive -h "$(address_of "$1")" >>"$LOG/nodes.log" 2>&1
+}
+mend() { # what an interrupted test left stopped or dead
+  local number
+  signal_database CONT
+  for number in $(seq 1 "$NODES"); do { pid_alive "$RUN/node$number.pid" && all_alive; } || revive "$number"; done
+  wait_for 15 all_alive || die "nodes are not alive"
+}
 end_tree() { # PIDFILE SIGNAL : a daemon, then what it had started
   local pid children=
   pid=$(pid_of "$1") && children=$(descendants "$pid")
@@ -163,12 +192,15 @@ end_tree() { # PIDFILE SIGNAL : a daemon, then what it had started
   [ -z "$children" ] || kill -TERM $children 2>/dev/null
 }
 stop() {
+  local file
   pid_alive "$RUN/postgres.pid" && signal_database CONT
   end_tree "$RUN/almighty.pid" TERM
-  end_tree "$RUN/sshd.pid" TERM
-  pkill -KILL -u oar -f ' OAREXEC$' # what watches a job on its node outlives the server, and this one is the only OAR here
+  for file in "$RUN"/node*.pid; do power_off "$file"; done
+  # Without namespaces, what watches a job on its node outlives its sshd; the only OAR here is this one.
+  can_separate_pids || [ ! -e "$RUN/conf-is-ours" ] || pkill -KILL -u oar -f ' OAREXEC$'
   pid_stop "$RUN/postgres.pid" INT 5
-  if [ -e "$CONF.debian" ]; then cp -a "$CONF.debian" "$CONF"; fi
+  # It may be that of a bed with another state directory.
+  [ ! -e "$RUN/conf-is-ours" ] || { cp -a "$CONF.debian" "$CONF"; rm "$RUN/conf-is-ours"; }
   log "stopped"
 }
 status() {
@@ -190,6 +222,8 @@ case $VERB in
   status) status;;
   pause) signal_database STOP;;
   resume) signal_database CONT;;
+  kill-node) power_off "$RUN/node$NUMBER.pid";;
+  start-node) revive "$NUMBER"; wait_for 15 all_alive || die "node$NUMBER did not come back";;
   exec) run_command;;
   *) usage;;
 esac

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import dask_hpc
-from tests.beds.beds import USER, SlurmBed
+from tests.beds.beds import USER, HostsBed, SlurmBed
 from tests.beds.foreign import foreign_environment
 
 pytestmark = [pytest.mark.bed("slurm_net"), pytest.mark.timeout(300)]
@@ -48,7 +48,7 @@ print(json.dumps({"looks": list(looks.values()), "total": total, "logs": logs}))
 """
 
 
-def whoever_can_read_us(bed: SlurmBed) -> str:
+def whoever_can_read_us(bed: HostsBed) -> str:
     """Return a plain user, if the checkout and its Python are open to one, else root."""
     done = bed.run(sys.executable, "-c", "import dask_hpc", user=USER, check=False)
     return "root" if done.returncode else USER

@@ -171,7 +171,7 @@ def test_a_lost_node_ends_a_run_that_needs_it(
     with ThreadPoolExecutor() as pool:
         running = pool.submit(run, place, *words[:-4], *nodes, *words[-4:], cwd=tmp_path)
         wait_for(begun.exists, 40)
-        with bed.without_node(4):
+        with bed.without_node(4, announced=True):
             done = running.result(timeout=90)
     if least == 3:
         assert done.returncode == 0, done.stdout + done.stderr

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dask_hpc.deploy.starting import StartProgress
 
 _LOOK = 0.5  # seconds
+_STEPS = ((60, 10), (600, 60), (7200, 300))  # below so many seconds, in steps of so many
 
 
 async def follow_scheduler(
@@ -95,9 +96,14 @@ def in_words(progress: StartProgress) -> str:
         text += f"; it is number {place.number} of {place.of} in its queue"
     now = SystemClock().time()
     if status.start_estimate:
-        wait = format_seconds(max(0.0, status.start_estimate - now))
-        text += f"; the queue expects a start in {wait}"
+        text += f"; the queue expects a start in {_roughly(status.start_estimate - now)}"
     return f"{text}; {_faster(sooner, now)}" if (sooner := prospects.sooner) else text
+
+
+def _roughly(seconds: float) -> str:
+    """Return a time as well as a queue knows it: where each change is a line, few are read."""
+    step = next((step for limit, step in _STEPS if seconds < limit), 3600)
+    return format_seconds(max(0, round(seconds / step)) * step)
 
 
 def _faster(sooner: Sooner, now: float) -> str:
@@ -107,6 +113,6 @@ def _faster(sooner: Sooner, now: float) -> str:
     elif sooner.start <= now + NOW:
         text = f"queue {sooner.queue} would start it now"
     else:
-        text = f"queue {sooner.queue} would start it in {format_seconds(sooner.start - now)}"
+        text = f"queue {sooner.queue} would start it in {_roughly(sooner.start - now)}"
     way = sooner.move or f"dask-hpc up --queue {sooner.queue}"
     return f"{text}{TO_TYPE}{way}"
