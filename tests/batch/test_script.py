@@ -461,3 +461,9 @@ def test_every_script_is_one_that_bash_can_read(
         check=False,
     )
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_a_tag_that_cannot_be_in_the_name_of_a_file_is_refused(tmp_path: Path) -> None:
+    program = Program(argv=("true",), prologue=(), environment={}, python_path=tmp_path)
+    with pytest.raises(ConfigError, match="'a/b'"):
+        job_body(program, VARIABLES, tag=Tag("a/b"), records=tmp_path, walltime=None)

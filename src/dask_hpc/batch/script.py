@@ -102,7 +102,14 @@ def job_body(
 
     The program gets ``--slot``, ``--job`` and ``--end-time`` appended: the job's place in its
     submission, its id, and the second at which it will be ended (empty if nobody knows).
+
+    Raises
+    ------
+    ConfigError
+        If a text cannot be in a script, or the tag in the name of a record.
     """
+    if "/" in tag:
+        raise ConfigError(f"tag {tag!r} is in names of files", hint="take the slash out")
     fall_back = ""
     if walltime is not None:
         fall_back = f': "${{dask_hpc_end_time:=$((dask_hpc_begin + {int(walltime)}))}}"'
