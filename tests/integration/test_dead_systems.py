@@ -28,13 +28,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(120)
 
 
+def server_down(*names: str) -> tuple[str, ...]:
+    """Return the names of the recordings of commands whose server was down."""
+    return tuple(f"server-down-{name}" for name in names)
+
+
 def refuses(system: str, *names: str) -> Callable[[Calls], None]:
     """Let the commands say what they said of a server that was down."""
 
     def die(calls: Calls) -> None:
         for command, name in zip(calls.commands, names, strict=True):
-            (path,) = (RECORDINGS / system).glob(f"*-down-{name}.txt")
-            said = read_recording(path)
+            said = read_recording(RECORDINGS / system / f"{name}.txt")
             out, err = shlex.quote(said.stdout), shlex.quote(said.stderr)
             calls.twist(command, f"printf %s {out}; printf %s {err} >&2; exit {said.exit_code}\n")
 
@@ -66,30 +70,31 @@ class Death:
 
 DEATHS = [
     pytest.param(
-        Death(system="slurm", die=refuses("slurm", "sbatch", "squeue", "scancel")),
+        Death(system="slurm", die=refuses("slurm", *server_down("sbatch", "squeue", "scancel"))),
         marks=pytest.mark.bed("slurm"),
         id="slurm-refuses",
     ),
     pytest.param(Death(system="sge", die=None), marks=pytest.mark.bed("sge"), id="sge-hangs"),
     pytest.param(
-        Death(system="sge", die=refuses("sge", "qsub", "qstat-xml", "qdel")),
+        Death(system="sge", die=refuses("sge", *server_down("qsub", "qstat-xml", "qdel"))),
         marks=pytest.mark.bed("sge"),
         id="sge-refuses",
     ),
     pytest.param(
-        Death(system="pbs", die=refuses("openpbs", "qsub", "qstat-json", "qdel")), id="pbs-lies"
+        Death(system="pbs", die=refuses("openpbs", *server_down("qsub", "qstat-json", "qdel"))),
+        id="pbs-lies",
     ),
     pytest.param(Death(system="pbs", die=says_nothing), id="pbs-says-nothing"),
     pytest.param(
-        Death(system="torque", die=refuses("torque", "qsub", "qstat-xml", "qdel")),
+        Death(system="torque", die=refuses("torque", *server_down("qsub", "qstat-xml", "qdel"))),
         id="torque-refuses",
     ),
     pytest.param(Death(system="moab", die=hangs), id="moab-hangs"),
     pytest.param(Death(system="lsf", die=hangs), id="lsf-hangs"),
 ]
 OF_USERS = {
-    "htcondor": ("submit", "q-json", "rm"),
-    "oar": ("oarsub", "oarstat", "oardel"),
+    "htcondor": server_down("submit", "q-json", "rm"),
+    "oar": ("almighty-down-oarsub", "database-down-oarstat", "almighty-down-oardel"),
 }
 if (system := os.environ.get(AS_USER, "")) in OF_USERS:  # on the real one alone
     DEATHS = [pytest.param(Death(system=system, die=refuses(system, *OF_USERS[system])), id=system)]
