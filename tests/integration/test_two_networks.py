@@ -78,8 +78,10 @@ def test_a_scheduler_is_where_the_route_to_the_nodes_begins(slurm_net: SlurmBed)
     said = run(slurm_net)
     assert said["network"] == "eth0 10.77.0.1: the route to node node1"
     port = port_of(said["address"])
-    assert said["addresses"] == [f"tls://10.77.0.1:{port}", f"tls://10.76.0.1:{port}"]
-    assert said["interfaces"] == {"eth0": "10.77.0.1/24", "wan0": "10.76.0.1/24"}
+    outside = [f"tls://10.7{net}.0.1:{port}" for net in (6, 4)]
+    assert said["addresses"] == [f"tls://10.77.0.1:{port}", *outside]
+    interfaces = {"eth0": "10.77.0.1/24", "wan0": "10.76.0.1/24", "dmz0": "10.74.0.1/24"}
+    assert said["interfaces"] == interfaces
     assert [worker.rpartition(":")[0] for worker in said["workers"]] == ["tls://10.77.0.11"]
     assert "workers listen at eth0 10.77.0.11: the route to the scheduler" in said["logs"]
     assert said["unreachable"] == []
