@@ -40,10 +40,9 @@ _SYSTEMS: set[Name] = {
     "slurm_net",
     "mpi",
     "sshd",
-    "oar",
     "sge",
     "debian13_oar",
-}  # about half of the time
+}  # half of the time
 _Kind = TypeVar("_Kind", bound=Bed)
 
 

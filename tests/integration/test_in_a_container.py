@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.beds.beds import CHECKOUT, USER
+from tests.beds.beds import USER
 
 if TYPE_CHECKING:
     from tests.beds.beds import Debian13Bed
@@ -24,7 +24,6 @@ def look():
     import getpass, os, sys, dask_hpc
     return {
         "image": os.path.exists("/image"),
-        "checkout": os.path.exists(CHECKOUT),
         "python": sys.executable,
         "dask_hpc": dask_hpc.__file__,
         "job": os.environ["SLURM_JOB_ID"],
@@ -34,7 +33,7 @@ def look():
 def square(number):
     return number * number
 
-env, CHECKOUT = sys.argv[1:]
+(env,) = sys.argv[1:]
 size = {"cores": 2, "processes": 2, "memory": "600MB", "walltime": "10m"}
 with HPCCluster(site="slurm", name="boxed", env=env, **size) as cluster:
     cluster.scale(jobs=2)
@@ -58,7 +57,7 @@ def seen(debian13_slurm: Debian13Bed) -> dict[str, Any]:
         check=True,
     ).stdout.strip()
     setting = ("env", f"DASK_HPC_HOME={home}")
-    program = (bed.python, "-c", PROGRAM, f"charliecloud:{bed.image()}", CHECKOUT)
+    program = (bed.python, "-c", PROGRAM, f"charliecloud:{bed.image()}")
     probe = bed.argv(bed.python, "-c", "import dask_hpc", user=USER)
     if subprocess.run(probe, capture_output=True, check=False).returncode:
         pytest.skip("users of the bed may not read this checkout")
@@ -82,7 +81,7 @@ def test_workers_are_those_of_two_jobs_in_the_image(seen: dict[str, Any]) -> Non
     looks = seen["looks"]
     assert len(looks) == 4
     assert len({look["job"] for look in looks}) == 2
-    assert all(look["image"] and not look["checkout"] for look in looks)
+    assert all(look["image"] for look in looks)
     assert {look["python"] for look in looks} == {"/usr/bin/python3"}
 
 

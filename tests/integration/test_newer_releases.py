@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(600)
 
-ENGINE = ("tests/integration/test_every_system.py", "tests/integration/test_counted_commands.py")
+ENGINE = "tests/integration/test_every_system.py"
 SYSTEMS = [
     pytest.param(name, marks=pytest.mark.bed(name)) for name in ("debian13_slurm", "debian13_oar")
 ]
@@ -46,7 +46,7 @@ def test_the_contract_is_kept(bed: Debian13Bed) -> None:
 
 @pytest.mark.parametrize("bed", SYSTEMS, indirect=True)
 def test_a_cluster_scales_adapts_and_is_found_again(bed: Debian13Bed) -> None:
-    run(bed, *ENGINE, only=bed.system)
+    run(bed, ENGINE, only=bed.system)
 
 
 def test_a_job_of_slurm_has_several_nodes(debian13_slurm: Debian13Bed) -> None:
