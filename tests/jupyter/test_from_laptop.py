@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from tornado.simple_httpclient import HTTPStreamClosedError
 
 from dask_hpc._clock import SystemClock, until
 from dask_hpc.remote.master import socket_of
@@ -79,7 +80,10 @@ async def test_lab_is_there_after_one_login_and_again_after_a_lost_connection(
                 each.kill()
 
         async def is_back() -> bool:
-            answer = await guest.fetch(f"{guest.room}/api/kernels/{kernel.number}")
+            try:
+                answer = await guest.fetch(f"{guest.room}/api/kernels/{kernel.number}")
+            except HTTPStreamClosedError:  # it was on its way when all was cut off
+                return False
             return answer.code == 200
 
         assert await eventually(is_back)
