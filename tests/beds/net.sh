@@ -137,3 +137,14 @@ net_down() {
   rmdir /etc/netns 2>/dev/null
   return 0
 }
+
+# Runs COMMAND as RUN_AS in RUN_IN, on the host that ARGS names where hosts are SEPARATE.
+run_command() {
+  local host=${ARGS[0]:-login}
+  [ ${#COMMAND[@]} -gt 0 ] || usage
+  ENTER=(); [ "$SEPARATE" = 0 ] || host_enter "$host" || exit 1
+  as_user "$RUN_AS" "$RUN_IN"
+  [ "$SEPARATE" = 0 ] || AS_USER+=(HOSTNAME="$host")
+  # nsenter stays outside as the parent; when somebody ends it, the command must not live on.
+  exec "${ENTER[@]}" setpriv --pdeathsig KILL "${AS_USER[@]}" "${COMMAND[@]}"
+}

@@ -219,15 +219,6 @@ status() {
   for file in "$RUN"/*.pid; do echo "$(basename "$file" .pid): $(pid_of "$file" || echo dead)"; done
   at_master qstat -f
 }
-run_command() {
-  local host=${ARGS[0]:-login}
-  [ ${#COMMAND[@]} -gt 0 ] || usage
-  ENTER=(); [ "$SEPARATE" = 0 ] || host_enter "$host" || exit 1
-  as_user "$RUN_AS" "$RUN_IN"
-  [ "$SEPARATE" = 0 ] || AS_USER+=(HOSTNAME="$host")
-  # nsenter stays outside as the parent; when somebody ends it, the command must not live on.
-  exec "${ENTER[@]}" setpriv --pdeathsig KILL "${AS_USER[@]}" "${COMMAND[@]}"
-}
 
 case $VERB in
   install) install;;
