@@ -11,15 +11,16 @@ from dask_hpc.errors import TunnelError
 from dask_hpc.remote.far import argv_there
 from dask_hpc.remote.line import RelayLine
 from dask_hpc.remote.master import connect
-from dask_hpc.remote.routes import ROUTES, hint_for
+from dask_hpc.remote.routes import ROUTES, tried
 from dask_hpc.remote.shells import by_ssh, through
-from dask_hpc.remote.verdicts import Verdict, recall, remember
+from dask_hpc.remote.verdicts import recall, remember
 
 if TYPE_CHECKING:
     from dask_hpc.cli.output import Output
     from dask_hpc.process.ssh import SSHOptions
     from dask_hpc.remote.far import FarSite
     from dask_hpc.remote.routes import Target, Way
+    from dask_hpc.remote.verdicts import Verdict
 
 _PATIENCE = 100.0  # seconds: the login node tries one way after the other
 JUMP = "jump"  # ssh from here to the node, through the login node
@@ -80,12 +81,7 @@ async def _search(target: Target, laptop: _Laptop) -> Way:
 
 
 async def _try_jump(target: Target, laptop: _Laptop) -> tuple[Verdict, Way | None]:
-    try:
-        way = await laptop.jump(target)
-    except TunnelError as error:
-        hint = error.hint or hint_for(str(error), node=target.session.node)
-        return Verdict(route=JUMP, works=False, reason=str(error), hint=hint), None
-    return Verdict(route=JUMP, works=True, reason="it works"), way
+    return await tried(JUMP, laptop.jump(target), node=target.session.node)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from dask_hpc.remote.verdicts import Verdict, recall, refused_lately, remember
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from dask_hpc.cluster.record import ClusterRecord
@@ -272,13 +272,18 @@ def _of_the_site(found: Sequence[Verdict]) -> tuple[Verdict, ...]:
     return tuple(each for each in found if each.route != _ALWAYS)
 
 
-async def _try(name: str, target: Target) -> tuple[Verdict, Way | None]:
+async def tried(name: str, taking: Awaitable[Way], *, node: str) -> tuple[Verdict, Way | None]:
+    """Return how a way to a node does that is being taken, and the way if it works."""
     try:
-        way = await _take(name, target)
+        way = await taking
     except HPCError as error:
-        hint = error.hint or hint_for(str(error), node=target.session.node)
+        hint = error.hint or _hint_for(str(error), node=node)
         return Verdict(route=name, works=False, reason=str(error), hint=hint), None
     return Verdict(route=name, works=True, reason="it works"), way
+
+
+async def _try(name: str, target: Target) -> tuple[Verdict, Way | None]:
+    return await tried(name, _take(name, target), node=target.session.node)
 
 
 async def _take(name: str, target: Target) -> Way:
@@ -295,7 +300,7 @@ async def _take(name: str, target: Target) -> Way:
     return line
 
 
-def hint_for(words: str, *, node: str) -> str:
+def _hint_for(words: str, *, node: str) -> str:
     """Return what would help where a way to a node failed with these words; nothing if unknown."""
     found = (hint for pattern, hint in _HINTS.items() if re.search(pattern, words))
     return next(found, "").format(node=node)
