@@ -34,6 +34,7 @@ _SLOWER = 1.5
 # Whether a question is for something else than the state: whoever sits there wants it all soon.
 _FIRST = (False, True, True, True, False, True)
 _LATER = (False, True)
+_STATE_ALONE = (False,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +157,8 @@ class _Start:
         self._clock = clock
         self._status: JobStatus | None = None
         self._prospector = Prospector(spec, self._queue, clock=clock)
-        self._is_curious = is_curious
-        self._turns = deque(_FIRST)
+        self._turns = deque(_FIRST if is_curious else ())
+        self._later = _LATER if is_curious else _STATE_ALONE
         self._pause, self._next = _ASK, clock.monotonic() + 1.0
 
     async def look(self) -> StartProgress:
@@ -175,11 +176,11 @@ class _Start:
     async def _ask(self) -> None:
         """Ask the queue one question: how the job is, or how it is placed."""
         if not self._turns:
-            self._turns.extend(_LATER)
+            self._turns.extend(self._later)
             self._pause = min(self._pause * _SLOWER, _ASK_MOST)
         self._next = self._clock.monotonic() + self._pause
         is_aside = self._turns.popleft()
-        if is_aside and self._is_curious and self._status and self._status.state.is_waiting:
+        if is_aside and self._status and self._status.state.is_waiting:
             await self._prospector.ask(self._status)
             return
         await self._ask_state()
