@@ -12,7 +12,7 @@ from distributed import default_client
 from distributed.core import rpc
 
 from dask_hpc.boot.orders import Told, orphaned
-from dask_hpc.boot.servers import LATE
+from dask_hpc.boot.servers import HASTEN, LATE
 from dask_hpc.errors import HPCError
 
 if TYPE_CHECKING:
@@ -25,19 +25,24 @@ if TYPE_CHECKING:
 _ENDING = LATE + 10.0  # seconds for the scheduler to end
 
 
-def end(address: str, security: Security) -> None:
-    """Have a scheduler end, and all workers with it; close the clients of this process first."""
+def end(address: str, security: Security, *, at_once: bool = False) -> None:
+    """Have a scheduler end, and all workers with it; close the clients of this process first.
+
+    Unless ``at_once``, it waits for workers that are starting.
+    """
     with suppress(ValueError):
         while True:
             default_client().close(timeout=2)
-    asyncio.run(_end(address, security))
+    asyncio.run(_end(address, security, at_once=at_once))
 
 
-async def _end(address: str, security: Security) -> None:
+async def _end(address: str, security: Security, *, at_once: bool) -> None:
     with suppress(OSError, asyncio.TimeoutError):
         async with rpc(
             address, connection_args=security.get_connection_args("client")
         ) as scheduler:
+            if at_once:
+                await getattr(scheduler, HASTEN)()
             await asyncio.wait_for(scheduler.terminate(), _ENDING)
 
 

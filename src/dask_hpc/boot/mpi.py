@@ -150,7 +150,7 @@ def _work_to_end(
         if client is None and not is_alive(place):
             return None  # the cluster has ended while this one was starting
         complain(error)
-        end(place.address, place.security)
+        end(place.address, place.security, at_once=True)
         part.meeting.abort(1)
         raise SystemExit(1) from None
 

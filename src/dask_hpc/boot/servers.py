@@ -40,6 +40,7 @@ logger = logging.getLogger("distributed.boot")
 
 _FAREWELL = 5.0  # seconds
 LATE = 20.0  # seconds in which whoever was started with the others comes, too
+HASTEN = "hpc_hasten"  # asks a scheduler to wait for nobody when it ends
 _LOOPBACK = "127.0.0.1"
 
 
@@ -209,6 +210,7 @@ class Farewell(SchedulerPlugin):
     def __init__(self, scheduler: HPCScheduler, *, expected: int) -> None:
         self._scheduler = scheduler
         self._missing = expected
+        scheduler.handlers[HASTEN] = self.hasten
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:  # noqa: ARG002 - distributed calls it so
         """Count those that have come."""
